@@ -1,0 +1,57 @@
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# Where rustup puts cargo; a shell that has not read ~/.profile lacks it.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+shim_target := x86_64-unknown-linux-musl
+
+# The order of prerequisites counts: packages, then parts, then the build.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo test lint install uninstall clean wasmedge parts
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## Install the Debian packages and Rust targets that are missing
+	@deploy/deps.sh
+
+build: wasmedge ## Build the shim and wasm-zygote into target/dist
+	$(CARGO) build --release --locked -p containerd-shim-wasm --target $(shim_target)
+	$(CARGO) build --release --locked -p wasm-zygote
+	@deploy/stage.sh
+
+demo: deps build parts ## Run WebAssembly in a private containerd and show what happens
+	$(CARGO) run --release --locked -p shim-test --bin demo
+
+test: deps build parts ## Run all tests, on private containerds of each supported series
+	$(CARGO) test --workspace --locked
+
+lint: deps wasmedge ## Check format, clippy and shell scripts
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v shellcheck >/dev/null; then \
+		find .ci deploy test -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck {} +; \
+	else echo "lint: shellcheck is not installed, scripts are not checked"; fi
+
+install: ## Install what was built below DESTDIR and PREFIX (/usr/local)
+	@deploy/stage.sh "$(DESTDIR)$(PREFIX)"
+
+uninstall: ## Remove what install put there
+	rm -rf "$(DESTDIR)$(PREFIX)/lib/containerd-shim-wasm"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-wasm-v1"
+
+clean: ## Remove all that was built and fetched
+	rm -rf target
+
+# What the build links and target/dist carries.
+wasmedge:
+	@deploy/fetch-wasmedge.sh
+
+# What demo and test run: containerds, programs of others, and our own guests.
+parts:
+	@deploy/fetch-containerd.sh
+	@test/programs/fetch.sh
+	@test/guests/build.sh

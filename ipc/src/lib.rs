@@ -1,0 +1,15 @@
+//! How the shim talks to the zygote: one message, some file descriptors, in one
+//! packet of a Unix socket.
+//!
+//! Two kinds of connection: the *control* connection between shim and zygote
+//! ([`ToZygote`], [`FromZygote`]), and one connection for each container
+//! ([`ToLauncher`], [`FromLauncher`]), of which the shim makes a pair and sends
+//! the zygote one end with [`ToZygote::Fork`]. The zygote hands that end to the
+//! launcher unread, so that nothing of a container ever passes through it.
+#![forbid(unsafe_code)]
+
+mod channel;
+mod message;
+
+pub use channel::{Channel, Error, MAX_FDS, MAX_MESSAGE, Result};
+pub use message::{ExitStatus, FromLauncher, FromZygote, Launch, ToLauncher, ToZygote};

@@ -1,0 +1,100 @@
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// From the shim to the zygote, on the control connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToZygote {
+    /// Fork a launcher. One descriptor: its end of the container's connection.
+    Fork,
+    /// Report how `pid` ended, as soon as it has: the init process that the
+    /// launcher `launcher` made. Asked once, when its pidfd has become readable
+    /// and the container's connection is closed.
+    Wait { launcher: i32, pid: i32 },
+}
+
+/// From the zygote to the shim; replies to `Fork` come in the order of asking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromZygote {
+    Forked {
+        launcher: i32,
+    },
+    ForkFailed {
+        reason: String,
+    },
+    /// `status` is `None` when the process was not this zygote's to wait for.
+    Exited {
+        pid: i32,
+        status: Option<ExitStatus>,
+    },
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExitStatus {
+    Code(i32),
+    Signal(i32),
+}
+
+impl ExitStatus {
+    /// As shells and container tools report it: 128 + n for death by signal n.
+    pub fn code(self) -> u32 {
+        match self {
+            Self::Code(code) => u32::try_from(code & 0xff).unwrap_or(0),
+            Self::Signal(signal) => 128 + u32::try_from(signal).unwrap_or(0),
+        }
+    }
+}
+
+/// From the shim to a launcher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToLauncher {
+    /// Create the container. Three descriptors: stdin, stdout, stderr.
+    Create(Launch),
+    /// Let the created container's process run.
+    Start,
+    /// Run the poststop hooks of a stopped container and forget it. Asked of a
+    /// launcher of its own.
+    Delete(Launch),
+}
+
+/// Which container, and what of it is not in its `config.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    pub id: String,
+    pub bundle: PathBuf,
+    /// Where libcontainer keeps the state of this container; below the bundle.
+    pub state: PathBuf,
+    /// cgroups are made by systemd, not by writing to cgroupfs.
+    pub systemd_cgroup: bool,
+    /// chroot in place of pivot_root, for a rootfs on the initramfs.
+    pub no_pivot_root: bool,
+}
+
+/// From a launcher to the shim: the reply to each request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromLauncher {
+    /// The init process exists and waits. One descriptor: its pidfd.
+    Created {
+        pid: i32,
+    },
+    Started,
+    Deleted,
+    /// One sentence for the person who typed the command.
+    Failed {
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_as_shells_report_it() {
+        assert_eq!(ExitStatus::Code(0).code(), 0);
+        assert_eq!(ExitStatus::Code(255).code(), 255);
+        assert_eq!(ExitStatus::Signal(15).code(), 143);
+        assert_eq!(ExitStatus::Signal(9).code(), 137);
+    }
+}

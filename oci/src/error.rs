@@ -1,0 +1,21 @@
+use std::path::PathBuf;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can be wrong with a bundle before anything of it has run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("can't read {path}: {source}")]
+    Config {
+        path: PathBuf,
+        source: oci_spec::OciSpecError,
+    },
+    #[error("config.json has no `{0}`; the OCI runtime spec requires it")]
+    Missing(&'static str),
+    #[error("process.args is empty: name the module or program to run as the first argument")]
+    NoArgs,
+    #[error("{what} {value:?} holds a NUL character, which no program can be given")]
+    Nul { what: &'static str, value: String },
+    #[error("process.cwd {0:?} is not an absolute path")]
+    RelativeCwd(PathBuf),
+}

@@ -1,0 +1,123 @@
+use std::path::PathBuf;
+
+use oci_spec::runtime::Spec;
+
+use crate::preopen::{Preopen, preopens};
+use crate::{Error, Result, candidates};
+
+/// What to run: the process of `config.json` as the guest is to see it.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// `process.args`; the first is given to the guest as it stands.
+    pub args: Vec<String>,
+    /// `process.env`, `NAME=value`, in order.
+    pub env: Vec<String>,
+    /// `process.cwd`, absolute.
+    pub cwd: PathBuf,
+    /// The folders a Wasm guest finds open.
+    pub preopens: Vec<Preopen>,
+}
+
+impl Workload {
+    pub fn from_spec(spec: &Spec) -> Result<Self> {
+        let process = spec.process().as_ref().ok_or(Error::Missing("process"))?;
+        let args = process.args().clone().unwrap_or_default();
+        if args.is_empty() {
+            return Err(Error::NoArgs);
+        }
+        let env = process.env().clone().unwrap_or_default();
+        refuse_nul("argument", &args)?;
+        refuse_nul("environment entry", &env)?;
+        let cwd = process.cwd().clone();
+        if !cwd.is_absolute() {
+            return Err(Error::RelativeCwd(cwd));
+        }
+        Ok(Self {
+            args,
+            env,
+            cwd,
+            preopens: preopens(spec.mounts().as_deref()),
+        })
+    }
+
+    /// Where the program may lie in the container, in the order to try.
+    pub fn candidates(&self) -> Vec<PathBuf> {
+        candidates(&self.args[0], self.variable("PATH"), &self.cwd)
+    }
+
+    /// The environment of a Wasm guest: that of `config.json`, and `PWD`, which
+    /// is how WASI programs (Go's among them) learn their working directory.
+    pub fn wasi_environ(&self) -> Vec<String> {
+        let mut environ = self.env.clone();
+        if self.variable("PWD").is_none() {
+            environ.push(format!("PWD={}", self.cwd.display()));
+        }
+        environ
+    }
+
+    /// The value of an environment variable; as in a shell, the last one counts.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.env
+            .iter()
+            .rev()
+            .find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+fn refuse_nul(what: &'static str, values: &[String]) -> Result<()> {
+    match values.iter().find(|value| value.contains('\0')) {
+        Some(value) => Err(Error::Nul {
+            what,
+            value: value.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workload(process: &str) -> Result<Workload> {
+        let config = format!(r#"{{"ociVersion":"1.0.0","process":{process}}}"#);
+        Workload::from_spec(&serde_json::from_str(&config).unwrap())
+    }
+
+    #[test]
+    fn args_and_env_are_taken_as_given() {
+        let workload = workload(
+            r#"{"cwd":"/work","args":["app.wasm","","two words","grün"],"env":["A=1","PATH=/bin","A=2","B="]}"#,
+        )
+        .unwrap();
+        assert_eq!(workload.args, ["app.wasm", "", "two words", "grün"]);
+        assert_eq!(
+            workload.wasi_environ(),
+            ["A=1", "PATH=/bin", "A=2", "B=", "PWD=/work"]
+        );
+        assert_eq!(workload.variable("A"), Some("2"));
+        assert_eq!(workload.variable("B"), Some(""));
+        assert_eq!(workload.variable("C"), None);
+        assert_eq!(workload.candidates()[0], PathBuf::from("/bin/app.wasm"));
+    }
+
+    #[test]
+    fn pwd_of_the_user_stays() {
+        let workload = workload(r#"{"cwd":"/work","args":["a"],"env":["PWD=/mine"]}"#).unwrap();
+        assert_eq!(workload.wasi_environ(), ["PWD=/mine"]);
+    }
+
+    #[test]
+    fn refuses_what_cannot_run() {
+        assert!(matches!(workload(r#"{"cwd":"/"}"#), Err(Error::NoArgs)));
+        assert!(matches!(
+            workload(r#"{"cwd":"/","args":[]}"#),
+            Err(Error::NoArgs)
+        ));
+        assert!(matches!(
+            workload(r#"{"cwd":"work","args":["a"]}"#),
+            Err(Error::RelativeCwd(_))
+        ));
+        let nul = workload(r#"{"cwd":"/","args":["a","b\u0000c"]}"#).unwrap_err();
+        assert!(nul.to_string().contains("NUL"));
+    }
+}

@@ -1,0 +1,113 @@
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Context, Result};
+
+/// Where shims' sockets are, by containerd's convention.
+const FOLDER: &str = "/run/containerd/s";
+
+/// The file in a bundle that tells containerd 1.x where its shim listens.
+pub const ADDRESS_FILE: &str = "address";
+
+/// The socket of a shim, named after all that a shim is for: containerd's
+/// address, the namespace, and the pod or container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(PathBuf);
+
+impl Address {
+    pub fn of(containerd: &str, namespace: &str, group: &str) -> Self {
+        let name = Sha256::digest(format!("{containerd}/{namespace}/wasm/{group}"));
+        let mut hex = String::with_capacity(64);
+        for byte in name {
+            hex.push_str(&format!("{byte:02x}"));
+        }
+        Self(Path::new(FOLDER).join(hex))
+    }
+
+    /// The address in a bundle, if its shim has come so far as to write it.
+    pub fn read(bundle: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(bundle.join(ADDRESS_FILE)).ok()?;
+        let path = text.strip_prefix("unix://")?;
+        Some(Self(path.into()))
+    }
+
+    pub fn write(&self, bundle: &Path) -> Result<()> {
+        let file = bundle.join(ADDRESS_FILE);
+        let fresh = bundle.join(".address");
+        std::fs::write(&fresh, self.to_string())
+            .and_then(|()| std::fs::rename(&fresh, &file))
+            .at("can't write", file)
+    }
+
+    /// Listens, or says with `None` that another shim does already. A socket
+    /// that a dead shim left is replaced.
+    pub fn bind(&self) -> Result<Option<UnixListener>> {
+        loop {
+            self.make_folder()?;
+            match UnixListener::bind(&self.0) {
+                Ok(listener) => {
+                    std::fs::set_permissions(&self.0, PermissionsExt::from_mode(0o600))
+                        .at("can't protect", &self.0)?;
+                    return Ok(Some(listener));
+                }
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                    if UnixStream::connect(&self.0).is_ok() {
+                        return Ok(None);
+                    }
+                    self.remove();
+                }
+                // The folder went away just now, with the last socket in it.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).at("can't listen at", &self.0),
+            }
+        }
+    }
+
+    fn make_folder(&self) -> Result<()> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o711)
+            .create(FOLDER)
+            .at("can't create", FOLDER)
+    }
+
+    /// Removes the socket; one that is gone already is fine.
+    pub fn remove(&self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+
+    /// Whether a shim listens there.
+    pub fn is_served(&self) -> bool {
+        UnixStream::connect(&self.0).is_ok()
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "unix://{}", self.0.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_makes_another_socket() {
+        let one = Address::of("/run/c.sock", "default", "a");
+        assert_eq!(one, Address::of("/run/c.sock", "default", "a"));
+        for other in [
+            Address::of("/run/d.sock", "default", "a"),
+            Address::of("/run/c.sock", "k8s.io", "a"),
+            Address::of("/run/c.sock", "default", "b"),
+        ] {
+            assert_ne!(one, other);
+        }
+        // The longest path of a Unix socket (unix(7)).
+        assert!(one.0.as_os_str().len() < 108);
+    }
+}

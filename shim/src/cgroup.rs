@@ -1,0 +1,267 @@
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::error::{Context, Result};
+
+/// How long a cgroup whose processes were killed may take to become empty.
+const EMPTY_WITHIN: Duration = Duration::from_secs(5);
+
+/// A container's cgroup: one folder on v2, one for each hierarchy on v1.
+#[derive(Debug, Clone)]
+pub struct Cgroup {
+    pub version: Version,
+    /// The controllers of each folder; none are said for v2, where all are there.
+    folders: Vec<(Vec<String>, PathBuf)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    V1,
+    V2,
+}
+
+impl Cgroup {
+    /// Where libcontainer puts the cgroup of `linux.cgroupsPath`; makes nothing.
+    pub fn of(cgroups_path: Option<&Path>, id: &str, systemd: bool) -> Result<Self> {
+        let path = "/proc/self/mountinfo";
+        let mountinfo = std::fs::read_to_string(path).at("can't read", path)?;
+        Ok(Self::with_mounts(&mountinfo, cgroups_path, id, systemd))
+    }
+
+    fn with_mounts(mountinfo: &str, path: Option<&Path>, id: &str, systemd: bool) -> Self {
+        let mounts = cgroup_mounts(mountinfo);
+        let version = if mounts.iter().any(|mount| mount.controllers.is_some()) {
+            Version::V1
+        } else {
+            Version::V2
+        };
+        let path = match path.and_then(Path::to_str) {
+            // libcontainer expands a systemd path where systemd makes the
+            // cgroup, which it does on v2 only.
+            Some(text) if systemd && version == Version::V2 && !text.starts_with('/') => {
+                systemd_path(text)
+            }
+            Some(text) => text.trim_start_matches('/').into(),
+            None => PathBuf::from(id),
+        };
+        let folders = mounts
+            .into_iter()
+            .filter_map(|mount| match (version, mount.controllers) {
+                (Version::V1, None) => None,
+                (_, controllers) => {
+                    Some((controllers.unwrap_or_default(), mount.target.join(&path)))
+                }
+            })
+            .collect();
+        Self { version, folders }
+    }
+
+    /// The folder that has a controller's files.
+    pub fn controller(&self, name: &str) -> Option<&Path> {
+        self.folders
+            .iter()
+            .find(|(controllers, _)| {
+                self.version == Version::V2 || controllers.iter().any(|found| found == name)
+            })
+            .map(|(_, folder)| folder.as_path())
+    }
+
+    /// The processes in the cgroup and in those below it.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut pids = BTreeSet::new();
+        for (_, folder) in &self.folders {
+            walk(folder, &mut |folder| collect_pids(folder, &mut pids));
+        }
+        pids.into_iter().collect()
+    }
+
+    /// Sends a signal to each process; those that ended meanwhile are fine.
+    pub fn signal(&self, signal: Signal) {
+        for pid in self.pids() {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, signal);
+            }
+        }
+    }
+
+    /// Kills what is left in the cgroup and removes it.
+    pub async fn remove(&self) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + EMPTY_WITHIN;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let Err(error) = self.try_remove() else {
+                return Ok(());
+            };
+            if tokio::time::Instant::now() > deadline {
+                return Err(error);
+            }
+            // cgroup v1 has nothing to wait on for a killed process to be gone.
+            self.signal(Signal::KILL);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    }
+
+    fn try_remove(&self) -> Result<()> {
+        for (_, folder) in &self.folders {
+            let mut folders = Vec::new();
+            walk(folder, &mut |folder| folders.push(folder.to_owned()));
+            for folder in folders.iter().rev() {
+                match std::fs::remove_dir(folder) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        return Err(error).at("can't remove the cgroup", folder);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Visits a folder and those below it, parents first; nothing if it is gone.
+fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    visit(folder);
+    for entry in entries.filter_map(std::result::Result::ok) {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            walk(&entry.path(), visit);
+        }
+    }
+}
+
+fn collect_pids(folder: &Path, pids: &mut BTreeSet<u32>) {
+    if let Ok(file) = File::open(folder.join("cgroup.procs")) {
+        let lines = BufReader::new(file).lines();
+        pids.extend(
+            lines
+                .map_while(std::result::Result::ok)
+                .filter_map(|line| line.parse::<u32>().ok()),
+        );
+    }
+}
+
+struct CgroupMount {
+    target: PathBuf,
+    /// `None` for v2.
+    controllers: Option<Vec<String>>,
+}
+
+/// The cgroup mounts among the lines of /proc/self/mountinfo (proc(5)), the
+/// named hierarchies (systemd's) left out: no container is put there. A
+/// hierarchy that is mounted twice counts once.
+fn cgroup_mounts(mountinfo: &str) -> Vec<CgroupMount> {
+    let mut seen = BTreeSet::new();
+    mountinfo
+        .lines()
+        .filter_map(|line| {
+            let (place, filesystem) = line.split_once(" - ")?;
+            let target = PathBuf::from(place.split(' ').nth(4)?);
+            let mut fields = filesystem.split(' ');
+            let kind = fields.next()?;
+            let options: Vec<String> = fields
+                .nth(1)?
+                .split(',')
+                .filter(|option| !matches!(*option, "rw" | "ro"))
+                .map(str::to_owned)
+                .collect();
+            let controllers = match kind {
+                "cgroup2" => None,
+                "cgroup" if options.iter().any(|option| option.starts_with("name=")) => {
+                    return None;
+                }
+                "cgroup" => Some(options),
+                _ => return None,
+            };
+            seen.insert(controllers.clone()).then_some(CgroupMount {
+                target,
+                controllers,
+            })
+        })
+        .collect()
+}
+
+/// `slice:prefix:name` as systemd lays it out: `a-b.slice` lies in `a.slice`.
+fn systemd_path(text: &str) -> PathBuf {
+    let mut parts = text.splitn(3, ':');
+    let slice = parts
+        .next()
+        .filter(|slice| !slice.is_empty())
+        .unwrap_or("system.slice");
+    let prefix = parts.next().unwrap_or_default();
+    let name = parts.next().unwrap_or_default();
+    let mut path = PathBuf::new();
+    let stem = slice.trim_end_matches(".slice");
+    if stem != "-" {
+        for (end, _) in stem.match_indices('-').chain([(stem.len(), "")]) {
+            path.push(format!("{}.slice", &stem[..end]));
+        }
+    }
+    if prefix.is_empty() {
+        path.join(format!("{name}.scope"))
+    } else {
+        path.join(format!("{prefix}-{name}.scope"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+25 20 0:22 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
+26 25 0:23 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+27 25 0:24 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+28 25 0:25 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd
+29 25 0:26 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+30 25 0:23 / /other/memory rw,relatime - cgroup cgroup rw,memory";
+    const UNIFIED: &str = "\
+26 20 0:23 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
+
+    #[test]
+    fn one_folder_for_each_hierarchy_on_v1() {
+        let cgroup = Cgroup::with_mounts(HYBRID, Some(Path::new("/default/a")), "a", false);
+        assert_eq!(cgroup.version, Version::V1);
+        let folder = |name| cgroup.controller(name).map(|path| path.to_str().unwrap());
+        assert_eq!(folder("memory"), Some("/sys/fs/cgroup/memory/default/a"));
+        assert_eq!(
+            folder("cpuacct"),
+            Some("/sys/fs/cgroup/cpu,cpuacct/default/a")
+        );
+        assert_eq!(folder("pids"), None);
+        assert_eq!(cgroup.folders.len(), 2);
+    }
+
+    #[test]
+    fn one_folder_on_v2() {
+        let cgroup = Cgroup::with_mounts(UNIFIED, None, "a", false);
+        assert_eq!(cgroup.version, Version::V2);
+        assert_eq!(
+            cgroup.controller("pids"),
+            Some(Path::new("/sys/fs/cgroup/a"))
+        );
+    }
+
+    #[test]
+    fn systemd_paths_are_laid_out_as_systemd_does() {
+        let path = Some(Path::new("kubepods-besteffort-pod1.slice:cri-containerd:a"));
+        let cgroup = Cgroup::with_mounts(UNIFIED, path, "a", true);
+        assert_eq!(
+            cgroup.controller("cpu").unwrap().to_str().unwrap(),
+            "/sys/fs/cgroup/kubepods.slice/kubepods-besteffort.slice/\
+             kubepods-besteffort-pod1.slice/cri-containerd-a.scope"
+        );
+        assert_eq!(
+            systemd_path(":docker:x"),
+            Path::new("system.slice/docker-x.scope")
+        );
+        assert_eq!(systemd_path("-.slice::x"), Path::new("x.scope"));
+    }
+}

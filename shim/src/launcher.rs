@@ -1,0 +1,102 @@
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use ipc::{Channel, ExitStatus, FromLauncher, Launch, ToLauncher};
+
+use crate::error::{Context, Error, Result};
+use crate::watched::{Watched, recv, watch};
+use crate::zygote::Connection;
+
+/// A process that makes one container and then waits to start it. It ends when
+/// this is dropped.
+#[derive(Debug)]
+pub struct Launcher {
+    channel: Watched<Channel>,
+    parentage: Parentage,
+}
+
+/// Whom to ask how a container's init process ended.
+#[derive(Debug, Clone)]
+pub struct Parentage {
+    launcher: i32,
+    zygote: Arc<Connection>,
+}
+
+impl Parentage {
+    /// To be asked when the process has ended and its launcher is dropped.
+    pub async fn exit_status(&self, pid: i32) -> Option<ExitStatus> {
+        self.zygote.exit_status(self.launcher, pid).await
+    }
+}
+
+impl Launcher {
+    pub fn new(channel: Channel, launcher: i32, zygote: Arc<Connection>) -> Result<Self> {
+        Ok(Self {
+            channel: watch(channel).context("can't watch the launcher")?,
+            parentage: Parentage { launcher, zygote },
+        })
+    }
+
+    pub fn parentage(&self) -> Parentage {
+        self.parentage.clone()
+    }
+
+    /// Makes the container; returns its init process, which waits.
+    pub async fn create(&self, launch: Launch, stdio: [OwnedFd; 3]) -> Result<(i32, OwnedFd)> {
+        let [stdin, stdout, stderr] = &stdio;
+        self.channel.get_ref().try_send(
+            &ToLauncher::Create(launch),
+            &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+        )?;
+        // The process's ends are its own from here on: who reads its output
+        // waits until nobody else could write any more.
+        drop(stdio);
+        match self.reply().await? {
+            (FromLauncher::Created { pid }, fds) => match <[OwnedFd; 1]>::try_from(fds) {
+                Ok([pidfd]) => Ok((pid, pidfd)),
+                Err(_) => Err(out_of_order()),
+            },
+            (other, _) => Err(failure(other)),
+        }
+    }
+
+    /// Lets the init process run.
+    pub async fn start(&self) -> Result<()> {
+        self.channel.get_ref().try_send(&ToLauncher::Start, &[])?;
+        match self.reply().await? {
+            (FromLauncher::Started, _) => Ok(()),
+            (other, _) => Err(failure(other)),
+        }
+    }
+
+    /// Runs the poststop hooks of a container, and removes what is left of it.
+    pub async fn delete(&self, launch: Launch) -> Result<()> {
+        self.channel
+            .get_ref()
+            .try_send(&ToLauncher::Delete(launch), &[])?;
+        match self.reply().await? {
+            (FromLauncher::Deleted, _) => Ok(()),
+            (other, _) => Err(failure(other)),
+        }
+    }
+
+    async fn reply(&self) -> Result<(FromLauncher, Vec<OwnedFd>)> {
+        match recv(&self.channel).await {
+            Err(ipc::Error::Closed) => Err(Error::Launch(
+                "the launcher of the container was killed before it was done".into(),
+            )),
+            other => Ok(other?),
+        }
+    }
+}
+
+fn failure(reply: FromLauncher) -> Error {
+    match reply {
+        FromLauncher::Failed { reason } => Error::Launch(reason),
+        _ => out_of_order(),
+    }
+}
+
+fn out_of_order() -> Error {
+    Error::Launch("the launcher answered something else than it was asked".into())
+}

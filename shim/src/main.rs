@@ -1,0 +1,62 @@
+//! `containerd-shim-wasm-v1`: a containerd shim v2 that runs WebAssembly modules.
+//!
+//! One binary, four roles: `start` (short-lived, spawns the server), the server
+//! (one for a pod, or for a container outside a pod), `delete` (short-lived,
+//! cleans up after a server that died) and `-info`. See docs/design.md.
+
+mod address;
+mod args;
+mod cgroup;
+mod container;
+mod delete;
+mod error;
+mod events;
+mod info;
+mod launcher;
+mod logging;
+mod message;
+mod metrics;
+mod options;
+mod rootfs;
+mod server;
+mod service;
+mod signal;
+mod start;
+mod stdin;
+mod stdio;
+mod tasks;
+mod watched;
+mod zygote;
+
+use std::process::ExitCode;
+
+use args::{Action, Args};
+
+fn main() -> ExitCode {
+    let result = Args::parse(std::env::args().skip(1)).and_then(|args| match args.action {
+        Action::Version => {
+            println!("{}", version());
+            Ok(())
+        }
+        Action::Info => info::print(),
+        Action::Start => start::start(&args),
+        Action::Delete => delete::delete(&args),
+        Action::Serve => server::serve(&args),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // containerd shows what it finds here to the person at the client.
+            eprintln!("containerd-shim-wasm-v1: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn version() -> String {
+    format!(
+        "containerd-shim-wasm-v1:\n  Version:  {}\n  Revision: {}",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("SHIM_REVISION").unwrap_or("unknown"),
+    )
+}

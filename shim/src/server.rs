@@ -1,0 +1,111 @@
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use containerd_shim_protos::shim_async::create_task;
+use containerd_shim_protos::ttrpc::r#async as ttrpc;
+use tokio::sync::Notify;
+
+use crate::address::Address;
+use crate::args::Args;
+use crate::error::{Context, Error, Result};
+use crate::events::Publisher;
+use crate::logging;
+use crate::service::Service;
+use crate::start::TTRPC_ADDRESS;
+use crate::tasks::Tasks;
+use crate::zygote::Zygote;
+
+/// The names under which the task service is asked for: by containerd 1.6 to
+/// 2.x, and by those who got version 3 from `start`. The messages are the same.
+const SERVICES: [&str; 2] = ["containerd.task.v2.Task", "containerd.task.v3.Task"];
+
+/// Serves a pod's tasks until containerd says that it is over. Runs in the
+/// bundle of the first container; the listening socket is standard input.
+pub fn serve(args: &Args) -> Result<()> {
+    // A session of its own: signals to containerd's group are not for us.
+    let _ = rustix::process::setsid();
+    logging::init(args)?;
+    // If its zygote dies, a container becomes a child of this process.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .context("can't become a subreaper")?;
+    let listener = inherited_listener()?;
+    let address = Address::read(Path::new("."));
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("can't start the server")?
+        .block_on(run(args, listener))?;
+    if let Some(address) = address {
+        address.remove();
+    }
+    Ok(())
+}
+
+fn inherited_listener() -> Result<UnixListener> {
+    let listener = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .context("can't take the listening socket")?;
+    if !rustix::net::sockopt::socket_acceptconn(&listener).unwrap_or(false) {
+        return Err(Error::Usage(
+            "standard input is not a listening socket".into(),
+        ));
+    }
+    let null = std::fs::File::open("/dev/null").at("can't open", "/dev/null")?;
+    rustix::stdio::dup2_stdin(null).context("can't replace standard input")?;
+    Ok(listener.into())
+}
+
+async fn run(args: &Args, listener: UnixListener) -> Result<()> {
+    let events_address = std::env::var(TTRPC_ADDRESS).ok();
+    let (events, publisher) = Publisher::start(events_address, args.namespace.clone());
+    let tasks = Arc::new(Tasks::new(Zygote::find()?, events));
+    let shutdown = Arc::new(Notify::new());
+    let mut server = listen(listener, &tasks, &shutdown)?;
+    server.start().await?;
+    log::debug!("serving");
+    // Not waited for: requests may come meanwhile, and wait in their turn.
+    let warming = tokio::spawn({
+        let tasks = Arc::clone(&tasks);
+        async move {
+            if let Err(error) = tasks.warm_up().await {
+                log::error!("{error}");
+            }
+        }
+    });
+    shutdown.notified().await;
+    log::debug!("ending");
+    warming.abort();
+    server.shutdown().await?;
+    drop(server);
+    drop(tasks);
+    publisher.flush().await;
+    Ok(())
+}
+
+fn listen(
+    listener: UnixListener,
+    tasks: &Arc<Tasks>,
+    shutdown: &Arc<Notify>,
+) -> Result<ttrpc::Server> {
+    let service = Arc::new(Service {
+        tasks: Arc::clone(tasks),
+        shutdown: Arc::clone(shutdown),
+    });
+    let mut services = HashMap::new();
+    for name in SERVICES {
+        services.extend(
+            create_task(service.clone())
+                .into_values()
+                .map(|methods| (name.to_owned(), methods)),
+        );
+    }
+    let listener =
+        ttrpc::transport::Listener::try_from(listener).context("can't serve the socket")?;
+    Ok(ttrpc::Server::new()
+        .add_listener(listener)
+        .register_service(services))
+}

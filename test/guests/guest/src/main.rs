@@ -1,0 +1,105 @@
+//! The guest of the integration tests: one small job for each subcommand.
+//!
+//! Built for wasm32-wasip1 as what the shim under test runs, and as a static
+//! native program with the same behaviour, so that the suite can be checked
+//! against runc.
+
+mod fds;
+mod pattern;
+
+use std::io::{Read, Write};
+use std::{env, fs, io, process};
+
+fn main() {
+    let args: Vec<String> = env::args().collect();
+    let command = args.get(1).map_or("hello", String::as_str);
+    let rest: Vec<&str> = args.iter().skip(2).map(String::as_str).collect();
+    if let Err(error) = run(command, &rest, &args) {
+        eprintln!("guest: {command}: {error}");
+        process::exit(1);
+    }
+}
+
+fn run(command: &str, rest: &[&str], all: &[String]) -> io::Result<()> {
+    match (command, rest) {
+        ("hello", []) => println!("hello from the guest"),
+        // One argument a line, in brackets, so that empty ones show.
+        ("args", _) => all.iter().for_each(|arg| println!("[{arg}]")),
+        ("env", []) => print_environment(),
+        ("exit", [code]) => process::exit(number(code)?),
+        ("trap", []) => trap(),
+        ("cat", []) => drop(io::copy(&mut io::stdin(), &mut io::stdout())?),
+        ("count", []) => println!("{}", io::copy(&mut io::stdin(), &mut io::sink())?),
+        ("flood", [bytes]) => pattern::write(&mut io::stdout().lock(), number(bytes)?)?,
+        ("both", [out, err]) => {
+            println!("{out}");
+            eprintln!("{err}");
+        }
+        ("sleep", []) => sleep_forever()?,
+        ("write", [path, text]) => fs::write(path, text)?,
+        ("read", [path]) => io::stdout().write_all(&fs::read(path)?)?,
+        ("ls", [path]) => list(path)?,
+        ("fds", []) => fds::report(),
+        ("grow", [mebibytes]) => grow(number(mebibytes)?)?,
+        ("spin", []) => loop {
+            std::hint::spin_loop();
+        },
+        _ => return Err(io::Error::other(format!("unknown job {all:?}"))),
+    }
+    io::stdout().flush()
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> io::Result<T> {
+    text.parse()
+        .map_err(|_| io::Error::other(format!("not a number: {text}")))
+}
+
+fn print_environment() {
+    let mut variables: Vec<_> = env::vars().collect();
+    variables.sort();
+    for (name, value) in variables {
+        println!("{name}={value}");
+    }
+}
+
+fn trap() {
+    #[cfg(target_family = "wasm")]
+    core::arch::wasm32::unreachable();
+    #[cfg(not(target_family = "wasm"))]
+    process::abort();
+}
+
+/// Says "ready", then never ends of its own accord.
+///
+/// The wasm build installs no signal handler (there are none in WASI), so
+/// whether SIGTERM ends it is the runtime's business.
+fn sleep_forever() -> io::Result<()> {
+    println!("ready");
+    io::stdout().flush()?;
+    loop {
+        std::thread::sleep(std::time::Duration::from_secs(3600));
+    }
+}
+
+fn list(path: &str) -> io::Result<()> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    names.iter().for_each(|name| println!("{name}"));
+    Ok(())
+}
+
+/// Touches the given amount of memory, then waits for stdin to end.
+fn grow(mebibytes: usize) -> io::Result<()> {
+    let mut memory: Vec<u8> = Vec::new();
+    memory
+        .try_reserve_exact(mebibytes << 20)
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    memory.resize(mebibytes << 20, 1);
+    println!("grown {}", std::hint::black_box(&memory).len());
+    io::stdout().flush()?;
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}

@@ -1,0 +1,51 @@
+/* A static native program: what a pod's pause container or a sidecar is. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void end(int signal) { (void)signal; _exit(0); }
+
+/* Prints the lines of /proc/self/status that start with the given word. */
+static void print_status(const char *word) {
+    char line[512];
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (strncmp(line, word, strlen(word)) == 0) fputs(line, stdout);
+    if (status) fclose(status);
+}
+
+static void identity(void) {
+    char text[4096];
+    printf("pid=%d\nuid=%d\ngid=%d\n", getpid(), getuid(), getgid());
+    if (getcwd(text, sizeof text)) printf("cwd=%s\n", text);
+    if (gethostname(text, sizeof text) == 0) printf("hostname=%s\n", text);
+    print_status("Cap");
+    print_status("NoNewPrivs");
+    print_status("Seccomp:");
+}
+
+int main(int argc, char **argv) {
+    const char *job = argc > 1 ? argv[1] : "hello";
+    if (!strcmp(job, "hello")) puts("hello from native code");
+    else if (!strcmp(job, "exit") && argc > 2) return atoi(argv[2]);
+    else if (!strcmp(job, "id")) identity();
+    else if (!strcmp(job, "env")) { for (char **e = environ; *e; e++) puts(*e); }
+    else if (!strcmp(job, "sleep")) {
+        /* Handles nothing: as pid 1 of a namespace it ignores SIGTERM. */
+        puts("ready"); fflush(stdout);
+        for (;;) pause();
+    } else if (!strcmp(job, "pause")) {
+        /* What Kubernetes' pause does: ends at SIGTERM. */
+        struct sigaction action = {.sa_handler = end};
+        sigaction(SIGTERM, &action, NULL);
+        sigaction(SIGINT, &action, NULL);
+        puts("ready"); fflush(stdout);
+        for (;;) pause();
+    } else { fprintf(stderr, "native: unknown job %s\n", job); return 2; }
+    return 0;
+}

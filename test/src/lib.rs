@@ -1,0 +1,30 @@
+//! A harness that runs containers through a real, private containerd.
+//!
+//! [`sandbox`] puts the whole test run into namespaces of its own, so that
+//! nothing can be left on the machine; [`containerd`] starts the containerds,
+//! [`run`] and [`ctr`] drive them as a user does, [`task`] as containerd does,
+//! and [`leak`] looks for what stays behind.
+
+pub mod bundle;
+pub mod case;
+pub mod cgroup;
+pub mod command;
+pub mod config;
+pub mod containerd;
+pub mod ctr;
+pub mod entry;
+pub mod events;
+pub mod guest_image;
+pub mod image;
+pub mod instance;
+pub mod leak;
+pub mod live;
+pub mod mounts;
+pub mod paths;
+pub mod pattern;
+pub mod processes;
+pub mod run;
+pub mod sandbox;
+pub mod task;
+pub mod versions;
+pub mod wait;

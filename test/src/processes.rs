@@ -1,0 +1,81 @@
+//! What /proc tells about processes. In the sandbox, these are ours alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One process, as it looked at one moment.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pub pid: u32,
+    pub command_line: String,
+}
+
+/// All processes of this pid namespace, zombies included.
+pub fn all() -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(read).collect()
+}
+
+fn read(pid: u32) -> Option<Process> {
+    let bytes = fs::read(proc(pid).join("cmdline")).ok()?;
+    let mut command_line = String::from_utf8_lossy(&bytes).replace('\0', " ");
+    if command_line.is_empty() {
+        // A zombie has no command line; its name is better than nothing.
+        command_line = format!(
+            "[{}]",
+            fs::read_to_string(proc(pid).join("comm")).ok()?.trim()
+        );
+    }
+    Some(Process {
+        pid,
+        command_line: command_line.trim().into(),
+    })
+}
+
+/// The shims of a namespace that are running now. The first field of their
+/// pid is theirs for as long as the caller sees it listed again.
+pub fn shims(namespace: &str) -> Vec<Process> {
+    let flag = format!("-namespace {namespace} ");
+    let mut shims = all();
+    shims.retain(|process| process.command_line.contains("containerd-shim-"));
+    shims.retain(|process| format!("{} ", process.command_line).contains(&flag));
+    shims
+}
+
+pub fn exists(pid: u32) -> bool {
+    proc(pid).exists()
+}
+
+/// Where each open descriptor of a process leads, by number.
+pub fn descriptors(pid: u32) -> Vec<(u32, PathBuf)> {
+    let folder = proc(pid).join("fd");
+    let entries =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut open: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            Some((number, fs::read_link(entry.path()).ok()?))
+        })
+        .collect();
+    open.sort();
+    open
+}
+
+/// The field of /proc/PID/status with this name, trimmed.
+pub fn status(pid: u32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(proc(pid).join("status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().into())
+}
+
+pub fn proc(pid: u32) -> PathBuf {
+    Path::new("/proc").join(pid.to_string())
+}

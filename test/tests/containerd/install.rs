@@ -1,0 +1,57 @@
+//! The installed tree, and machines that are not the developer's.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use shim_test::case::Case;
+use shim_test::containerd::{Containerd, Options};
+use shim_test::run::Run;
+use shim_test::{command, leak, paths};
+
+crate::tests! {
+    any: one_cpu;
+    wasm: installed_and_moved
+}
+
+/// A containerd of its own with that shim runs a guest to its end.
+fn hello_with(case: &Case, name: &str, shim_bin: &Path, wrapper: &[&str]) {
+    let options = Options {
+        name: format!("{}-{name}", case.containerd.version.name),
+        shim_bin: shim_bin.into(),
+        wrapper: wrapper.iter().copied().map(Into::into).collect(),
+    };
+    let containerd = Containerd::start(&case.containerd.version, &options);
+    let output = Run::new(&containerd, name).guest(["hello"]).output();
+    assert_eq!(output.success(), "hello from the guest\n");
+    let mut live = Run::new(&containerd, name).guest(["sleep"]).start();
+    live.expect_line("ready");
+    containerd.ctr.kill(name, "SIGKILL").expect_code(0);
+    live.finish(Duration::from_secs(10)).expect_code(137);
+    leak::assert_no_trace(containerd.namespace(), name);
+}
+
+fn one_cpu(case: &Case) {
+    hello_with(
+        case,
+        "one-cpu",
+        &paths::shim_tree().join("bin"),
+        &["taskset", "-c", "0"],
+    );
+}
+
+fn installed_and_moved(case: &Case) {
+    let (first, second) = (case.folder("first"), case.folder("second"));
+    let mut make = Command::new("make");
+    make.arg("--no-print-directory")
+        .arg("-C")
+        .arg(paths::workspace());
+    make.arg("install")
+        .arg(format!("DESTDIR={}", first.display()))
+        .arg("PREFIX=/usr/local");
+    command::output(make, Duration::from_secs(120)).success();
+    hello_with(case, "installed", &first.join("usr/local/bin"), &[]);
+    fs::rename(first.join("usr/local"), second.join("elsewhere")).expect("the tree moves");
+    hello_with(case, "moved", &second.join("elsewhere/bin"), &[]);
+}

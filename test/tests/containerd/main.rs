@@ -1,0 +1,87 @@
+//! The tests of the shim on every containerd at hand.
+//!
+//! `cargo test -p shim-test --test containerd -- [FILTER]`; each test is named
+//! `CONTAINERD_VERSION::test`. With `TEST_RUNTIME=io.containerd.runc.v2` those
+//! that hold for any runtime run against runc, to check the tests themselves.
+
+mod basic;
+mod cleanup;
+mod errors;
+mod install;
+mod limits;
+mod load;
+mod mounts;
+mod native;
+mod open_files;
+mod pods;
+mod programs;
+mod service;
+mod signals;
+mod stdio;
+mod suite;
+
+use std::process::exit;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use shim_test::instance::Instance;
+use shim_test::{paths, sandbox, versions};
+
+/// Slow ones first, so that the two threads end at about the same time.
+const SUITES: [&[suite::Test]; 13] = [
+    programs::TESTS,
+    load::TESTS,
+    install::TESTS,
+    basic::TESTS,
+    stdio::TESTS,
+    signals::TESTS,
+    errors::TESTS,
+    mounts::TESTS,
+    open_files::TESTS,
+    native::TESTS,
+    pods::TESTS,
+    service::TESTS,
+    limits::TESTS,
+];
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    if !arguments.list {
+        sandbox::enter();
+    }
+    // What the tests measure is containerd's; more threads only disturb it.
+    arguments.test_threads.get_or_insert(2);
+    let mut trials = Vec::new();
+    let mut previous = None;
+    for version in versions::all() {
+        let instance = Instance::new(version, previous);
+        trials.extend(trials_of(&instance, &arguments));
+        previous = Some(instance);
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(previous);
+    exit(if conclusion.has_failed() { 101 } else { 0 });
+}
+
+/// The tests of one version, the search for leaks last.
+fn trials_of(instance: &Arc<Instance>, arguments: &Arguments) -> Vec<Trial> {
+    let tests = SUITES.iter().copied().flatten().chain(cleanup::TESTS);
+    let mut selected = 0;
+    let mut trials: Vec<_> = tests
+        .map(|test| {
+            let name = format!("{}::{}", instance.version.name, test.name);
+            let ignored = test.wasm_only && !paths::runs_wasm();
+            selected += usize::from(suite::is_selected(arguments, &name, ignored));
+            let instance = Arc::clone(instance);
+            let run = move || instance.test(test.name, test.run).map_err(Failed::from);
+            Trial::test(name, run).with_ignored_flag(ignored)
+        })
+        .collect();
+    let name = format!("{}::nothing_left_behind", instance.version.name);
+    instance.expect(selected, suite::is_selected(arguments, &name, false));
+    let instance = Arc::clone(instance);
+    trials.push(Trial::test(name, move || {
+        instance.check_nothing_left().map_err(Failed::from)
+    }));
+    trials
+}

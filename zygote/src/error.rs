@@ -1,0 +1,61 @@
+use std::path::PathBuf;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong between a request of the shim and a running guest. The
+/// texts reach the person who typed the command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("connection to the shim: {0}")]
+    Ipc(#[from] ipc::Error),
+    #[error("the shim asked for {0} out of order")]
+    OutOfOrder(&'static str),
+    #[error("{what}: {source}")]
+    System {
+        what: &'static str,
+        source: std::io::Error,
+    },
+    #[error("can't write {path}: {source}")]
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Oci(#[from] oci::Error),
+    #[error("config.json can't be written anew: {0}")]
+    Config(#[from] oci::SpecError),
+    /// Said by the guest's side, as a whole sentence.
+    #[error("{0}")]
+    Guest(String),
+    #[error("{}", chain(.0))]
+    Libcontainer(#[from] libcontainer::error::LibcontainerError),
+}
+
+pub trait Context<T> {
+    /// Says what was being done when a system call failed.
+    fn context(self, what: &'static str) -> Result<T>;
+}
+
+impl<T, E: Into<std::io::Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, what: &'static str) -> Result<T> {
+        self.map_err(|source| Error::System {
+            what,
+            source: source.into(),
+        })
+    }
+}
+
+/// An error and its causes in one line, none said twice.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

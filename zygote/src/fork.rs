@@ -1,0 +1,26 @@
+//! The one place that forks.
+#![allow(unsafe_code)]
+
+use nix::unistd::{ForkResult, Pid};
+
+use crate::error::{Context, Result};
+
+/// Forks a child that runs `child` and ends with what that returns as its exit
+/// code, without running destructors or exit handlers of the parent's image.
+///
+/// Called by the zygote and by launchers, which have one thread each.
+pub fn fork(child: impl FnOnce() -> i32) -> Result<Pid> {
+    // SAFETY: the calling process has a single thread, so that the child finds
+    // every lock free and may allocate and call what it likes.
+    match unsafe { nix::unistd::fork() }.context("can't fork a launcher")? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => exit(child()),
+    }
+}
+
+/// Ends this process at once: no destructors, no exit handlers (libLLVM has
+/// many), nothing that the zygote's image brought along.
+pub fn exit(code: i32) -> ! {
+    // SAFETY: _exit takes any number and touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}

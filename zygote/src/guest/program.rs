@@ -1,0 +1,99 @@
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access, getgid, getuid};
+use oci::{Format, MAGIC_LEN, Workload};
+
+use super::module::Module;
+
+/// A program that was found and may be run.
+pub enum Program {
+    Module(Module),
+    Native(PathBuf),
+}
+
+impl Program {
+    /// Finds the workload's program in the container, tells by its first bytes
+    /// what it is, and loads it if it is a Wasm module. Runs as the container's
+    /// user, confined. An error is one sentence for the user.
+    pub fn load(workload: &Workload) -> Result<Self, String> {
+        let (path, file) = find(workload)?;
+        let Some(mut file) = file else {
+            return Ok(Self::Native(path));
+        };
+        let mut bytes = Vec::new();
+        read(&mut file, MAGIC_LEN as u64, &mut bytes, &path)?;
+        let shown = path.display();
+        match Format::of(&bytes) {
+            Format::Module => {
+                read(&mut file, u64::MAX, &mut bytes, &path)?;
+                Ok(Self::Module(Module::load(&path, &bytes)?))
+            }
+            Format::Component => Err(format!(
+                "{shown} is a WebAssembly component; this runtime runs core modules: \
+                 build it for wasip1 (for Rust: --target wasm32-wasip1)"
+            )),
+            Format::UnknownWasm => Err(format!(
+                "{shown} starts like WebAssembly but is no module of version 1; \
+                 it may be cut short"
+            )),
+            Format::Native if access(&path, AccessFlags::X_OK).is_err() => Err(format!(
+                "{shown} is neither a WebAssembly module (it does not start with \\0asm) \
+                 nor executable by user {}:{}",
+                getuid(),
+                getgid()
+            )),
+            Format::Native => Ok(Self::Native(path)),
+        }
+    }
+}
+
+/// The first candidate that is a file, opened; not opened if it may be run but
+/// not read, as a native program may.
+fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
+    let mut denied = None;
+    let candidates = workload.candidates();
+    for path in &candidates {
+        if path.is_dir() {
+            continue;
+        }
+        match File::open(path) {
+            Ok(file) => return Ok((path.clone(), Some(file))),
+            // As execvp does, go on: a later folder of PATH may have it.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                if access(path, AccessFlags::X_OK).is_ok() {
+                    return Ok((path.clone(), None));
+                }
+                denied.get_or_insert(path);
+            }
+            Err(_) => {}
+        }
+    }
+    match denied {
+        Some(path) => Err(format!(
+            "{} can't be read by user {}:{}: permission denied",
+            path.display(),
+            getuid(),
+            getgid()
+        )),
+        None => {
+            let tried: Vec<_> = candidates
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            Err(format!(
+                "no such file in the container: {:?} (process.args[0]); looked for {}",
+                workload.args[0],
+                tried.join(", ")
+            ))
+        }
+    }
+}
+
+fn read(file: &mut File, limit: u64, bytes: &mut Vec<u8>, path: &Path) -> Result<(), String> {
+    file.take(limit)
+        .read_to_end(bytes)
+        .map_err(|error| format!("{} can't be read: {error}", path.display()))?;
+    Ok(())
+}

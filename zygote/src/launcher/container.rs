@@ -1,0 +1,125 @@
+use std::fs::DirBuilder;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use ipc::{Channel, FromLauncher, Launch};
+use libcontainer::container::Container;
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::error::LibcontainerError;
+use libcontainer::syscall::syscall::SyscallType;
+use oci::{Bundle, Workload};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::hide;
+use crate::error::{Context, Error, Result};
+use crate::guest::{Guest, Verdict};
+
+/// A container whose init process waits to be started.
+pub struct Created {
+    container: Container,
+    pid: i32,
+    pidfd: OwnedFd,
+}
+
+impl Created {
+    pub fn create(launch: &Launch, stdio: [OwnedFd; 3], connection: &Channel) -> Result<Self> {
+        let bundle = Bundle::load(&launch.bundle)?;
+        let workload = Workload::from_spec(&bundle.spec)?;
+        private_folder(&launch.state)?;
+        let (verdict, reporter) = Verdict::channel()?;
+        let guest = Guest::new(workload, reporter, connection);
+        let built = build(launch, stdio, guest);
+        // The guest's side says in one sentence what is wrong with a program;
+        // libcontainer would wrap it into layers of other errors.
+        let verdict = match verdict.receive() {
+            Some(Verdict::Refused { sentence }) => return Err(Error::Guest(sentence)),
+            verdict => verdict,
+        };
+        let container = built?;
+        let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
+        let pidfd = Pid::from_raw(pid)
+            .ok_or(rustix::io::Errno::SRCH)
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
+            .context("can't get a pidfd of the container's process")?;
+        let created = Self {
+            container,
+            pid,
+            pidfd,
+        };
+        match created.prepare_for(verdict.as_ref(), &bundle) {
+            Ok(()) => Ok(created),
+            Err(error) => {
+                created.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// Only a program that is known to be native keeps the kernel's views.
+    fn prepare_for(&self, verdict: Option<&Verdict>, bundle: &Bundle) -> Result<()> {
+        if verdict == Some(&Verdict::Native) {
+            return Ok(());
+        }
+        if !bundle.has_own_mounts() {
+            return Err(Error::Guest(
+                "a WebAssembly container needs a mount namespace of its own; \
+                 add one to linux.namespaces in config.json"
+                    .into(),
+            ));
+        }
+        let views = oci::host_views(&bundle.spec);
+        hide::unmount_in(&self.pidfd, &views)
+    }
+
+    /// Tells the shim of the container's process.
+    pub fn announce(&self, connection: &Channel) -> Result<()> {
+        let created = FromLauncher::Created { pid: self.pid };
+        Ok(connection.send(&created, &[self.pidfd.as_fd()])?)
+    }
+
+    /// Lets the process run, and runs the poststart hooks.
+    pub fn start(&mut self) -> Result<()> {
+        Ok(self.container.start()?)
+    }
+
+    /// Undoes all that `create` did.
+    pub fn discard(mut self) {
+        // Nobody is left who could be told of a failure.
+        let _ = self.container.delete(true);
+    }
+}
+
+/// Runs the poststop hooks of a stopped container and removes what is left of it.
+pub fn delete(launch: &Launch) -> Result<()> {
+    let mut container = Container::load(launch.state.join(&launch.id))?;
+    Ok(container.delete(true)?)
+}
+
+fn build(
+    launch: &Launch,
+    [stdin, stdout, stderr]: [OwnedFd; 3],
+    guest: Guest,
+) -> std::result::Result<Container, LibcontainerError> {
+    ContainerBuilder::new(launch.id.clone(), SyscallType::default())
+        .with_root_path(&launch.state)?
+        .with_executor(guest)
+        .with_stdin(stdin)
+        .with_stdout(stdout)
+        .with_stderr(stderr)
+        .as_init(&launch.bundle)
+        .with_systemd(launch.systemd_cgroup)
+        .with_no_pivot(launch.no_pivot_root)
+        .build()
+}
+
+fn private_folder(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| Error::Write {
+            path: path.to_owned(),
+            source,
+        })
+}

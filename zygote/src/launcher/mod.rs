@@ -1,0 +1,58 @@
+//! The launcher: a short-lived process that makes one container.
+//!
+//! It lives from Create to Start. Its connection to the shim ends it: when the
+//! shim closes it, the launcher goes.
+
+mod container;
+mod hide;
+
+use std::os::fd::OwnedFd;
+
+use ipc::{Channel, FromLauncher, ToLauncher};
+
+use crate::error::{Error, Result};
+use container::Created;
+
+/// Serves one container's connection; returns the exit code of the process.
+pub fn run(connection: Channel) -> i32 {
+    let _ = rustix::thread::set_name(c"wasm-launcher");
+    match serve(&connection) {
+        Ok(()) | Err(Error::Ipc(ipc::Error::Closed)) => 0,
+        Err(error) => {
+            let reason = error.to_string();
+            // If nobody listens any more, there is nobody to tell.
+            i32::from(
+                connection
+                    .send(&FromLauncher::Failed { reason }, &[])
+                    .is_err(),
+            )
+        }
+    }
+}
+
+fn serve(connection: &Channel) -> Result<()> {
+    let (request, fds) = connection.recv::<ToLauncher>()?;
+    match request {
+        ToLauncher::Create(launch) => {
+            let stdio = <[OwnedFd; 3]>::try_from(fds)
+                .map_err(|_| Error::OutOfOrder("a container without stdin, stdout and stderr"))?;
+            let mut created = Created::create(&launch, stdio, connection)?;
+            if let Err(error) = created.announce(connection) {
+                // The shim went away meanwhile: nobody else knows of this container.
+                created.discard();
+                return Err(error);
+            }
+            match connection.recv::<ToLauncher>()?.0 {
+                ToLauncher::Start => created.start()?,
+                _ => return Err(Error::OutOfOrder("something else than a start")),
+            }
+            connection.send(&FromLauncher::Started, &[])?;
+        }
+        ToLauncher::Delete(launch) => {
+            container::delete(&launch)?;
+            connection.send(&FromLauncher::Deleted, &[])?;
+        }
+        ToLauncher::Start => return Err(Error::OutOfOrder("a start before a create")),
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! The zygote: one process with WasmEdge loaded that forks containers.
+//!
+//! It has one thread, reads no byte of a guest and holds no secret. See
+//! docs/design.md, "Processes".
+
+mod error;
+mod fork;
+mod guest;
+mod launcher;
+mod reaper;
+mod zygote;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "wasm-zygote is started by containerd-shim-wasm-v1:
+  wasm-zygote serve   serve the control connection on standard input
+  wasm-zygote -v      print the version";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve"] => match zygote::serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("wasm-zygote: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        ["-v"] => {
+            println!(
+                "wasm-zygote {} (WasmEdge {})",
+                env!("CARGO_PKG_VERSION"),
+                guest::wasmedge_version()
+            );
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
