@@ -10,8 +10,10 @@ pub enum Format {
     Component,
     /// Starts with `\0asm` but ends or goes on in a way no known version does.
     UnknownWasm,
-    /// Anything else: ELF, a script, or what else the kernel may know to run.
+    /// An ELF program or a script (`#!`), which the kernel runs.
     Native,
+    /// Nothing that can be run.
+    Unknown,
 }
 
 impl Format {
@@ -22,12 +24,9 @@ impl Format {
             // Two bytes of version, two of layer (component model, Binary.md).
             [0, b'a', b's', b'm', _, _, 1, 0, ..] => Self::Component,
             [0, b'a', b's', b'm', ..] => Self::UnknownWasm,
-            _ => Self::Native,
+            [0x7f, b'E', b'L', b'F', ..] | [b'#', b'!', ..] => Self::Native,
+            _ => Self::Unknown,
         }
-    }
-
-    pub fn is_wasm(self) -> bool {
-        self != Self::Native
     }
 }
 
@@ -43,6 +42,7 @@ mod tests {
         assert_eq!(Format::of(b"\0asm"), Format::UnknownWasm);
         assert_eq!(Format::of(b"\x7fELF\x02\x01\x01\0"), Format::Native);
         assert_eq!(Format::of(b"#!/bin/s"), Format::Native);
-        assert_eq!(Format::of(b""), Format::Native);
+        assert_eq!(Format::of(b"plain te"), Format::Unknown);
+        assert_eq!(Format::of(b""), Format::Unknown);
     }
 }

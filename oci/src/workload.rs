@@ -78,7 +78,10 @@ fn refuse_nul(what: &'static str, values: &[String]) -> Result<()> {
 mod tests {
     use super::*;
 
+    /// `process`: the fields of it but `user`.
     fn workload(process: &str) -> Result<Workload> {
+        let fields = process.trim_start_matches('{');
+        let process = format!(r#"{{"user":{{"uid":0,"gid":0}},{fields}"#);
         let config = format!(r#"{{"ociVersion":"1.0.0","process":{process}}}"#);
         Workload::from_spec(&serde_json::from_str(&config).unwrap())
     }

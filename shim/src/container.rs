@@ -114,6 +114,7 @@ impl Container {
             return Err(self.wrong_state("was started before, without success"));
         };
         launcher.start().await?;
+        self.held.started();
         self.status.send_replace(Status::Running);
         self.events.publish(Event::Start {
             id: self.id().to_owned(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::error::{Context, Error, Result};
-use crate::stdin::{CloseWatch, HeldStdin};
+use crate::stdin::{FifoWatch, HeldStdin};
 
 /// Where a process's standard streams go: FIFOs of containerd's client, or
 /// nothing where a path is empty (shim protocol, "IO").
@@ -35,6 +35,13 @@ impl Held {
             stdin.close();
         }
     }
+
+    /// To be called when the process was started.
+    pub fn started(&self) {
+        if let Some(stdin) = &self.stdin {
+            stdin.started();
+        }
+    }
 }
 
 /// Opens the streams: the process's three ends, and what the shim holds.
@@ -45,9 +52,9 @@ pub fn open(paths: &StdioPaths, containerd: Option<&str>) -> Result<([OwnedFd; 3
     let stdin = if paths.stdin.is_empty() {
         null()?
     } else {
-        let closing = CloseWatch::new(&paths.stdin)?;
+        let watch = FifoWatch::new(&paths.stdin)?;
         let (reader, writer) = fifo(&paths.stdin)?;
-        held.stdin = Some(closing.hold(writer, containerd.map(str::to_owned)));
+        held.stdin = Some(watch.hold(writer, FIFO_OPENS, containerd.map(str::to_owned)));
         reader
     };
     let mut output = |path: &str| -> Result<OwnedFd> {
@@ -62,6 +69,9 @@ pub fn open(paths: &StdioPaths, containerd: Option<&str>) -> Result<([OwnedFd; 3
     let stderr = output(&paths.stderr)?;
     Ok(([stdin, stdout, stderr], held))
 }
+
+/// How often [`fifo`] opens its file.
+const FIFO_OPENS: usize = 2;
 
 /// Both ends of a FIFO, both blocking: opened in the one order that waits for
 /// nobody (fifo(7): a reader without waiting always, a writer if there is one).
@@ -136,6 +146,28 @@ mod tests {
         client.write_all(b"all of it").unwrap();
         drop(client);
         assert_eq!(read_all(stdin).await, "all of it");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn input_ends_when_no_client_comes() {
+        let path = make_fifo("nobody");
+        let (stdin, held) = open_stdin(&path, None);
+        held.started();
+        assert_eq!(read_all(stdin).await, "");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn input_waits_for_a_client_that_came() {
+        let path = make_fifo("slow");
+        let (stdin, held) = open_stdin(&path, None);
+        let mut client = File::options().write(true).open(&path).unwrap();
+        held.started();
+        tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+        client.write_all(b"late").unwrap();
+        drop(client);
+        assert_eq!(read_all(stdin).await, "late");
         std::fs::remove_file(path).unwrap();
     }
 

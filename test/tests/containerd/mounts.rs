@@ -222,7 +222,16 @@ fn links_stay_inside(case: &Case) {
 fn host_out_of_sight(case: &Case) {
     let secret = case.folder("outside").join("secret");
     fs::write(&secret, "secret").expect("a file of the host");
-    for folder in ["/proc", "/sys", "/dev"] {
+    // Standard devices and places for them, as the OCI runtime spec says.
+    let devices = [
+        "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
+        "stdout", "tty", "urandom", "zero",
+    ];
+    let output = case.run("a").guest(["ls", "/dev"]).output().success();
+    for name in output.lines() {
+        assert!(devices.contains(&name), "/dev/{name} is visible");
+    }
+    for folder in ["/proc", "/sys", "/dev/pts", "/dev/shm", "/dev/mqueue"] {
         let output = case.run("a").guest(["ls", folder]).output();
         assert_eq!(
             output.stdout_text(),

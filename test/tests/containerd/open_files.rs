@@ -26,14 +26,15 @@ fn open_inside(case: &Case) {
     let names: Vec<&str> = lines
         .map(|line| line.splitn(3, ' ').nth(2).unwrap_or(""))
         .collect();
-    // The working directory may have a preopen of its own.
-    let known = ["/", "/inputs", ".", "/data"];
+    // Where the working directory is not the root, it and each folder at the
+    // root have preopens of their own.
+    let known = |name: &&str| !name.trim_start_matches('/').contains('/');
+    assert!(names.iter().all(known), "unknown descriptors: {output}");
     assert!(
-        names.iter().all(|name| known.contains(name)),
-        "unknown descriptors: {output}"
-    );
-    assert!(
-        ["/", "/inputs"].iter().all(|name| names.contains(name)),
+        names.contains(&"/")
+            && names
+                .iter()
+                .any(|name| name.trim_start_matches('/') == "inputs"),
         "preopens are missing: {output}"
     );
 }
@@ -71,8 +72,14 @@ fn open_outside(case: &Case) {
         inside.lines().count() - 3,
         "folders: {open:?}, inside:\n{inside}"
     );
+    // WasmEdge waits for time to pass with descriptors of its own, which
+    // WASI's numbers do not reach.
+    let waiting = ["anon_inode:[eventpoll]", "anon_inode:[timerfd]"];
+    let others = open
+        .iter()
+        .filter(|(_, target)| !waiting.iter().any(|name| target.as_os_str() == *name));
     assert_eq!(
-        open.len(),
+        others.count(),
         inside.lines().count(),
         "open: {open:?}, inside:\n{inside}"
     );

@@ -1,6 +1,7 @@
 //! The guest: what runs as the container's init process, inside all that
 //! confines it. Everything hostile (the program file, its code) is met here.
 
+mod capabilities;
 mod fds;
 mod module;
 mod native;
@@ -59,7 +60,9 @@ impl Executor for Guest {
         // From here on the process can be ended as its user expects, though
         // its program has not begun.
         signals::end_on_termination();
-        let loaded = Program::load(&guest.workload);
+        let loaded = capabilities::as_after_exec()
+            .map_err(|error| format!("capabilities can't be dropped: {error}"))
+            .and_then(|()| Program::load(&guest.workload));
         guest.reporter.send(&match &loaded {
             Ok(Program::Module(_)) => Verdict::Module,
             Ok(Program::Native(_)) => Verdict::Native,

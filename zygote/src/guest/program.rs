@@ -38,9 +38,12 @@ impl Program {
                 "{shown} starts like WebAssembly but is no module of version 1; \
                  it may be cut short"
             )),
+            Format::Unknown => Err(format!(
+                "{shown} is no program: neither a WebAssembly module (\\0asm), \
+                 nor an ELF program, nor a script (#!)"
+            )),
             Format::Native if access(&path, AccessFlags::X_OK).is_err() => Err(format!(
-                "{shown} is neither a WebAssembly module (it does not start with \\0asm) \
-                 nor executable by user {}:{}",
+                "{shown} is a native program that user {}:{} may not execute",
                 getuid(),
                 getgid()
             )),
@@ -53,9 +56,11 @@ impl Program {
 /// not read, as a native program may.
 fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
     let mut denied = None;
+    let mut folder = None;
     let candidates = workload.candidates();
     for path in &candidates {
         if path.is_dir() {
+            folder.get_or_insert(path);
             continue;
         }
         match File::open(path) {
@@ -70,25 +75,26 @@ fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
             Err(_) => {}
         }
     }
-    match denied {
-        Some(path) => Err(format!(
+    Err(match (denied, folder) {
+        (Some(path), _) => format!(
             "{} can't be read by user {}:{}: permission denied",
             path.display(),
             getuid(),
             getgid()
-        )),
-        None => {
+        ),
+        (None, Some(path)) => format!("{} is a folder, not a file to run", path.display()),
+        (None, None) => {
             let tried: Vec<_> = candidates
                 .iter()
                 .map(|path| path.display().to_string())
                 .collect();
-            Err(format!(
+            format!(
                 "no such file in the container: {:?} (process.args[0]); looked for {}",
                 workload.args[0],
                 tried.join(", ")
-            ))
+            )
         }
-    }
+    })
 }
 
 fn read(file: &mut File, limit: u64, bytes: &mut Vec<u8>, path: &Path) -> Result<(), String> {
