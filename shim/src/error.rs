@@ -8,15 +8,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("{0}; this program is called by containerd")]
     Usage(String),
-    #[error("task {0} does not exist")]
+    #[error("task {0} not found")]
     NoTask(String),
-    #[error("process {exec} of task {id} does not exist")]
+    #[error("process {exec} of task {id} not found")]
     NoProcess { id: String, exec: String },
     #[error("task {0} exists already")]
     Exists(String),
     #[error("task {id} {what}")]
     WrongState { id: String, what: &'static str },
-    #[error("process of task {0} has exited already")]
+    #[error("process of task {0} not found: it has exited")]
     Exited(String),
     #[error("{0} is not implemented in this release of containerd-shim-wasm-v1")]
     Unimplemented(&'static str),

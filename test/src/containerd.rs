@@ -109,6 +109,10 @@ impl Containerd {
         &self.folder
     }
 
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("c.sock")
+    }
+
     /// The bundle of a running container, as the shim was given it.
     pub fn bundle(&self, id: &str) -> PathBuf {
         let tasks = self.folder.join("state/io.containerd.runtime.v2.task");

@@ -12,6 +12,7 @@ pub mod command;
 pub mod config;
 pub mod containerd;
 pub mod ctr;
+pub mod demo;
 pub mod entry;
 pub mod events;
 pub mod guest_image;

@@ -2,29 +2,13 @@
 //! an OCI image in a private containerd, with the commands a user would type.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use serde_json::json;
 use shim_test::containerd::{Containerd, Options};
-use shim_test::entry::Entry;
-use shim_test::image::Image;
+use shim_test::demo::{self, IMAGE, SCRIPT};
 use shim_test::{command, paths, sandbox, versions};
-
-const IMAGE: &str = "localhost/python:3.12";
-
-const SCRIPT: &str = r#"
-import os, platform, sys
-
-with open("/inputs/names.txt") as file:
-    names = file.read().split()
-print(f"CPython {platform.python_version()} on {sys.platform} greets {len(names)} guests")
-with open("/outputs/greetings.txt", "w") as file:
-    for name in sorted(names):
-        print(f"{os.environ['GREETING']}, {name}!", file=file)
-print("wrote /outputs/greetings.txt")
-"#;
 
 fn main() -> ExitCode {
     // Nothing of the demo stays: containerd, its state and mounts are private to it.
@@ -37,7 +21,7 @@ fn main() -> ExitCode {
         wrapper: Vec::new(),
     };
     let containerd = Containerd::bare(&version, &options);
-    let folder = prepare(containerd.folder());
+    let folder = demo::prepare();
     let worked = show(&containerd, &folder);
     drop(containerd);
     if !worked {
@@ -45,26 +29,6 @@ fn main() -> ExitCode {
     }
     go_on(&options.shim_bin);
     ExitCode::SUCCESS
-}
-
-/// Makes the image's archive, the script and its input.
-fn prepare(folder: &Path) -> PathBuf {
-    let folder = folder.join("demo");
-    for name in ["inputs", "outputs"] {
-        fs::create_dir_all(folder.join(name)).expect("a folder of the demo");
-    }
-    fs::write(folder.join("inputs/hello.py"), SCRIPT).expect("the script");
-    fs::write(folder.join("inputs/names.txt"), "Wasm Edge containerd\n").expect("the input");
-    let entries = vec![Entry::copy(
-        "/python.wasm",
-        0o755,
-        &paths::program("python.wasm"),
-    )];
-    let image = Image::new(IMAGE, entries, json!({"Entrypoint": ["/python.wasm"]}));
-    image
-        .for_platform("wasi", "wasm")
-        .write(&folder.join("python.tar"));
-    folder
 }
 
 /// Shows and runs the commands; whether all of them worked.
@@ -127,12 +91,9 @@ fn call(containerd: &Containerd, args: &[&str]) -> bool {
 
 fn go_on(shim_bin: &Path) {
     println!(
-        "To go on with a containerd of your own:\n\
-         \x20 make install                  # the shim, from {}\n\
-         \x20 ctr images import --platform wasi/wasm IMAGE.tar\n\
-         \x20 ctr run --rm --runtime {} --platform wasi/wasm IMAGE ID /program.wasm ARGS...\n\
-         The README says how to build images and what Kubernetes and Docker need.",
+        "The image, the script and what it left are in target/demo. To go on with a\n\
+         containerd of your own, install the shim (make install, from {}) and\n\
+         follow README.md.",
         shim_bin.display(),
-        paths::WASM
     );
 }

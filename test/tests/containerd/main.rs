@@ -15,6 +15,7 @@ mod native;
 mod open_files;
 mod pods;
 mod programs;
+mod readme;
 mod service;
 mod signals;
 mod stdio;
@@ -28,8 +29,9 @@ use shim_test::instance::Instance;
 use shim_test::{paths, sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
-const SUITES: [&[suite::Test]; 13] = [
+const SUITES: [&[suite::Test]; 14] = [
     programs::TESTS,
+    readme::TESTS,
     load::TESTS,
     install::TESTS,
     basic::TESTS,
