@@ -71,6 +71,13 @@ pub struct Launch {
     pub no_pivot_root: bool,
 }
 
+impl Launch {
+    /// Locked by the launcher, as a process (fcntl(2)), as long as it lives.
+    pub fn lock_file(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+}
+
 /// From a launcher to the shim: the reply to each request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromLauncher {

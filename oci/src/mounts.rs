@@ -1,41 +1,46 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Mount, Spec};
 
-/// The kernel's views that container tools mount by default: destination and type.
+/// The file systems that show the kernel rather than files.
 ///
 /// A Wasm guest has no use for them (WASI has no /proc) and much harm: through
 /// the preopen of the root a guest that could open /proc/self/mem would write
 /// its own runtime's memory.
-const HOST_VIEWS: [(&str, &str); 7] = [
-    ("/proc", "proc"),
-    ("/sys", "sysfs"),
-    ("/sys/fs/cgroup", "cgroup"),
-    ("/sys/fs/cgroup", "cgroup2"),
-    ("/dev/pts", "devpts"),
-    ("/dev/mqueue", "mqueue"),
-    ("/dev/shm", "tmpfs"),
-];
+const HOST_VIEWS: [&str; 6] = ["proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue"];
 
-/// Where such views are mounted in a container, for a Wasm guest to be spared
-/// them. What the user mounted on purpose is not among them, nor is /dev, the
-/// folder of the standard devices (OCI runtime spec, "default devices").
-pub fn host_views(spec: &Spec) -> Vec<&Path> {
-    spec.mounts()
+/// The mounts among the lines of a container's /proc/PID/mountinfo (proc(5))
+/// that show the kernel, but for what the user has bound there on purpose:
+/// where they really are, whatever symlinks the image has at their
+/// destinations.
+pub fn host_views(mountinfo: &str, spec: &Spec) -> Vec<PathBuf> {
+    let wanted: Vec<&Path> = spec
+        .mounts()
         .iter()
         .flatten()
-        .filter(|mount| is_host_view(mount))
+        .filter(|mount| is_bind(mount))
         .map(|mount| mount.destination().as_path())
+        .collect();
+    mountinfo
+        .lines()
+        .filter_map(|line| {
+            let (place, filesystem) = line.split_once(" - ")?;
+            let kind = filesystem.split(' ').next()?;
+            let path = unescape(place.split(' ').nth(4)?);
+            (HOST_VIEWS.contains(&kind) && !wanted.iter().any(|wanted| path.starts_with(wanted)))
+                .then_some(path)
+        })
         .collect()
 }
 
-fn is_host_view(mount: &Mount) -> bool {
-    let Some(kind) = mount.typ() else {
-        return false;
-    };
-    HOST_VIEWS
-        .iter()
-        .any(|(path, view)| mount.destination() == Path::new(path) && kind == view)
+/// The kernel writes space, tab, newline and backslash in octal.
+fn unescape(text: &str) -> PathBuf {
+    let plain = text
+        .replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\");
+    PathBuf::from(plain)
 }
 
 /// Whether a mount shows files of the host or of a volume: a bind mount.
@@ -52,24 +57,29 @@ pub(crate) fn is_bind(mount: &Mount) -> bool {
 mod tests {
     use super::*;
 
+    const MOUNTINFO: &str = "\
+700 600 0:50 / / rw - overlay overlay rw
+701 700 0:51 / /proc rw - proc proc rw
+702 701 0:51 /sys /proc/sys ro - proc proc rw
+703 700 0:52 / /dev rw - tmpfs tmpfs rw
+704 703 0:53 / /dev/pts rw - devpts devpts rw
+705 700 0:54 / /odd\\040name ro - sysfs sysfs rw
+706 705 0:55 / /odd\\040name/fs/cgroup ro - tmpfs tmpfs rw
+707 700 8:1 /x /inputs ro - ext4 /dev/sda rw
+708 700 0:51 / /host/proc ro - proc proc rw";
+
     #[test]
-    fn default_views_are_told_from_what_the_user_mounted() {
+    fn views_are_found_where_they_are_and_the_users_mounts_stay() {
         let spec: Spec = serde_json::from_str(
             r#"{"ociVersion":"1.0.0","mounts":[
                 {"destination":"/proc","type":"proc","source":"proc"},
-                {"destination":"/dev","type":"tmpfs","source":"tmpfs"},
-                {"destination":"/dev/pts","type":"devpts","source":"devpts"},
-                {"destination":"/dev/shm","type":"bind","source":"/shm","options":["rbind"]},
                 {"destination":"/sys","type":"sysfs","source":"sysfs"},
-                {"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup"},
-                {"destination":"/run","type":"tmpfs","source":"tmpfs"},
+                {"destination":"/host/proc","source":"/proc","options":["rbind","ro"]},
                 {"destination":"/inputs","source":"/data","options":["rbind","ro"]}]}"#,
         )
         .unwrap();
-        let views: Vec<_> = host_views(&spec)
-            .iter()
-            .map(|path| path.to_str().unwrap())
-            .collect();
-        assert_eq!(views, ["/proc", "/dev/pts", "/sys", "/sys/fs/cgroup"]);
+        let views = host_views(MOUNTINFO, &spec);
+        let views: Vec<_> = views.iter().map(|path| path.to_str().unwrap()).collect();
+        assert_eq!(views, ["/proc", "/proc/sys", "/dev/pts", "/odd name"]);
     }
 }

@@ -1,8 +1,10 @@
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Context, Result};
@@ -47,7 +49,10 @@ impl Address {
     /// that a dead shim left is replaced.
     pub fn bind(&self) -> Result<Option<UnixListener>> {
         loop {
-            self.make_folder()?;
+            // Two that find a dead shim's socket must not each remove what the
+            // other one has bound; unlocked when it is dropped.
+            let folder = Self::make_folder()?;
+            flock(&folder, FlockOperation::LockExclusive).at("can't lock", FOLDER)?;
             match UnixListener::bind(&self.0) {
                 Ok(listener) => {
                     std::fs::set_permissions(&self.0, PermissionsExt::from_mode(0o600))
@@ -60,19 +65,18 @@ impl Address {
                     }
                     self.remove();
                 }
-                // The folder went away just now, with the last socket in it.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error).at("can't listen at", &self.0),
             }
         }
     }
 
-    fn make_folder(&self) -> Result<()> {
+    fn make_folder() -> Result<File> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o711)
             .create(FOLDER)
-            .at("can't create", FOLDER)
+            .at("can't create", FOLDER)?;
+        File::open(FOLDER).at("can't open", FOLDER)
     }
 
     /// Removes the socket; one that is gone already is fine.

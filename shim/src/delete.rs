@@ -1,10 +1,13 @@
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use containerd_shim_protos::api::DeleteResponse;
 use containerd_shim_protos::protobuf::{Message, MessageField};
+use ipc::Launch;
 use oci::Bundle;
+use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 
 use crate::address::Address;
@@ -20,6 +23,9 @@ use crate::zygote::Zygote;
 /// is what is done to it.
 const KILLED: u32 = 128 + 9;
 
+/// How long a launcher without a shim may take to end.
+const LAUNCHER_GONE_WITHIN: Duration = Duration::from_secs(10);
+
 /// Cleans up after a server that died: kills what is left of the container and
 /// removes its cgroup, mounts and state. Can be repeated.
 pub fn delete(args: &Args) -> Result<()> {
@@ -28,11 +34,13 @@ pub fn delete(args: &Args) -> Result<()> {
         None => std::env::current_dir().context("can't find the bundle")?,
     };
     let pid = read_pid(&bundle);
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("can't start the clean-up")?
-        .block_on(clean_up(args, &bundle))?;
+        .context("can't start the clean-up")?;
+    runtime.block_on(clean_up(args, &bundle))?;
+    // Not waited for: a launcher that does not end.
+    runtime.shutdown_background();
     if let Some(address) = Address::read(&bundle)
         && !address.is_served()
     {
@@ -63,6 +71,7 @@ async fn clean_up(args: &Args, path: &Path) -> Result<()> {
     };
     let cgroup = Cgroup::of(bundle.cgroups_path(), &args.id, options.systemd_cgroup)?;
     let launch = launch(args.id.clone(), path, options);
+    await_launcher(&launch).await;
     cgroup.signal(Signal::KILL);
     if bundle.has_poststop_hooks() && launch.state.exists() {
         let hooks = async { Zygote::find()?.fork().await?.delete(launch.clone()).await };
@@ -71,6 +80,23 @@ async fn clean_up(args: &Args, path: &Path) -> Result<()> {
         }
     }
     forget(&launch, &cgroup, &rootfs).await
+}
+
+/// Waits for a launcher that is still at work: it finds that its shim is gone,
+/// and goes. What it makes after the clean-up would be left behind.
+async fn await_launcher(launch: &Launch) {
+    let Ok(lock) = File::options().write(true).open(launch.lock_file()) else {
+        return;
+    };
+    let locked = tokio::task::spawn_blocking(move || {
+        rustix::fs::fcntl_lock(&lock, FlockOperation::LockExclusive)
+    });
+    if tokio::time::timeout(LAUNCHER_GONE_WITHIN, locked)
+        .await
+        .is_err()
+    {
+        eprintln!("the launcher of {} does not end", launch.id);
+    }
 }
 
 fn is_systemd_path(path: Option<&Path>) -> bool {

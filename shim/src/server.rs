@@ -33,6 +33,8 @@ pub fn serve(args: &Args) -> Result<()> {
         .context("can't become a subreaper")?;
     let listener = inherited_listener()?;
     let address = Address::read(Path::new("."));
+    // The bundle goes with its container; a pod's server stays.
+    std::env::set_current_dir("/").at("can't change to", "/")?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -4,6 +4,7 @@
 //! docs/design.md, "Processes".
 
 mod error;
+mod fds;
 mod fork;
 mod guest;
 mod launcher;

@@ -1,4 +1,4 @@
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use ipc::{Channel, FromZygote, ToZygote};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -7,7 +7,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Context, Error, Result};
 use crate::reaper::Reaper;
-use crate::{fork, guest, launcher};
+use crate::{fds, fork, guest, launcher};
 
 /// Serves the control connection until the shim closes it.
 pub fn serve() -> Result<()> {
@@ -24,7 +24,7 @@ pub fn serve() -> Result<()> {
         if requested {
             match control.recv::<ToZygote>() {
                 Ok((request, fds)) => {
-                    handle(request, fds, &control, &mut reaper)?;
+                    handle(request, fds, &control, &signals, &mut reaper)?;
                 }
                 Err(ipc::Error::Closed) => return Ok(()),
                 Err(error) => return Err(error.into()),
@@ -55,6 +55,7 @@ fn handle(
     request: ToZygote,
     fds: Vec<OwnedFd>,
     control: &Channel,
+    signals: &Signals,
     reaper: &mut Reaper,
 ) -> Result<()> {
     match request {
@@ -64,6 +65,10 @@ fn handle(
             let connection = Channel::from(connection);
             let forked = fork::fork(|| {
                 Signals::restore();
+                // What is the zygote's: who holds it keeps the shim from seeing
+                // that the zygote is gone.
+                fds::close(control.as_raw_fd());
+                fds::close(signals.0.as_raw_fd());
                 launcher::run(connection)
             });
             let reply = match forked {

@@ -2,7 +2,6 @@
 //! confines it. Everything hostile (the program file, its code) is met here.
 
 mod capabilities;
-mod fds;
 mod module;
 mod native;
 mod preopens;
@@ -22,6 +21,7 @@ use libcontainer::workload::{
 };
 use oci::Workload;
 
+use crate::fds;
 pub use module::{version as wasmedge_version, warm_up};
 use program::Program;
 use verdict::Reporter;

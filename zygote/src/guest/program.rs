@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, getgid, getuid};
@@ -63,8 +64,14 @@ fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
             folder.get_or_insert(path);
             continue;
         }
-        match File::open(path) {
+        match open(path) {
             Ok(file) => return Ok((path.clone(), Some(file))),
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                return Err(format!(
+                    "{} is not a file but a device, FIFO or socket",
+                    path.display()
+                ));
+            }
             // As execvp does, go on: a later folder of PATH may have it.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 if access(path, AccessFlags::X_OK).is_ok() {
@@ -95,6 +102,19 @@ fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
             )
         }
     })
+}
+
+/// Opens a regular file; without waiting, as a FIFO would make one wait.
+fn open(path: &Path) -> std::io::Result<File> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(ErrorKind::InvalidInput.into())
+    }
 }
 
 fn read(file: &mut File, limit: u64, bytes: &mut Vec<u8>, path: &Path) -> Result<(), String> {

@@ -6,7 +6,8 @@ use wasmedge_sdk::vm::SyncInst;
 use wasmedge_sdk::{Store, Vm, WasmEdgeResult};
 
 use super::module::{ENTRY, Module, reason};
-use super::{fds, preopens};
+use super::preopens;
+use crate::fds;
 use crate::fork::exit;
 
 /// As a program ends that calls `abort`: 128 + SIGABRT.

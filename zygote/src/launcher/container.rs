@@ -1,4 +1,4 @@
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -9,7 +9,8 @@ use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
 use oci::{Bundle, Workload};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::fs::FlockOperation;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::hide;
 use crate::error::{Context, Error, Result};
@@ -20,6 +21,8 @@ pub struct Created {
     container: Container,
     pid: i32,
     pidfd: OwnedFd,
+    /// Held for as long as the launcher lives.
+    _lock: File,
 }
 
 impl Created {
@@ -27,6 +30,7 @@ impl Created {
         let bundle = Bundle::load(&launch.bundle)?;
         let workload = Workload::from_spec(&bundle.spec)?;
         private_folder(&launch.state)?;
+        let lock = lock(launch)?;
         let (verdict, reporter) = Verdict::channel()?;
         let guest = Guest::new(workload, reporter, connection);
         let built = build(launch, stdio, guest);
@@ -46,6 +50,7 @@ impl Created {
             container,
             pid,
             pidfd,
+            _lock: lock,
         };
         match created.prepare_for(verdict.as_ref(), &bundle) {
             Ok(()) => Ok(created),
@@ -68,8 +73,7 @@ impl Created {
                     .into(),
             ));
         }
-        let views = oci::host_views(&bundle.spec);
-        hide::unmount_in(&self.pidfd, &views)
+        hide::unmount_views(bundle, self.pid, &self.pidfd)
     }
 
     /// Tells the shim of the container's process.
@@ -83,9 +87,11 @@ impl Created {
         Ok(self.container.start()?)
     }
 
-    /// Undoes all that `create` did.
+    /// Undoes all that `create` did, as far as it can be undone: nobody is left
+    /// who could be told of a failure.
     pub fn discard(mut self) {
-        // Nobody is left who could be told of a failure.
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(self.pid), None);
         let _ = self.container.delete(true);
     }
 }
@@ -111,6 +117,16 @@ fn build(
         .with_systemd(launch.systemd_cgroup)
         .with_no_pivot(launch.no_pivot_root)
         .build()
+}
+
+/// Tells who cleans up after a shim that died that this launcher still works on
+/// its container. A lock of the process, which its children do not inherit.
+fn lock(launch: &Launch) -> Result<File> {
+    let path = launch.lock_file();
+    let file = File::create(&path).map_err(|source| Error::Write { path, source })?;
+    rustix::fs::fcntl_lock(&file, FlockOperation::LockExclusive)
+        .context("can't lock the container's state")?;
+    Ok(file)
 }
 
 fn private_folder(path: &Path) -> Result<()> {

@@ -1,22 +1,29 @@
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::wait::{WaitStatus, waitpid};
+use oci::Bundle;
 
 use crate::error::{Context, Error, Result};
 use crate::fork::fork;
 
-/// Takes the mounts at `paths`, and all below them, out of a container whose
-/// init process waits: what only a native program needs is gone before a Wasm
-/// guest runs.
+/// Takes the kernel's views (/proc and the like) out of a container whose init
+/// process waits: what only a native program needs is gone before a Wasm guest
+/// runs.
 ///
 /// libcontainer itself needs /proc until the end of its set-up, when its
 /// process has lost the right to unmount; so a child of the launcher does it.
-pub fn unmount_in(container: &OwnedFd, paths: &[&Path]) -> Result<()> {
-    let child = fork(|| match unmount_here(container, paths) {
+pub fn unmount_views(bundle: &Bundle, pid: i32, pidfd: &OwnedFd) -> Result<()> {
+    let mountinfo = std::fs::read_to_string(format!("/proc/{pid}/mountinfo"))
+        .context("can't read the container's mounts")?;
+    let views = oci::host_views(&mountinfo, &bundle.spec);
+    if views.is_empty() {
+        return Ok(());
+    }
+    let child = fork(|| match unmount_in(pidfd, &views) {
         Ok(()) => 0,
         Err(errno) => errno as i32,
     })?;
@@ -26,16 +33,17 @@ pub fn unmount_in(container: &OwnedFd, paths: &[&Path]) -> Result<()> {
             Err(Errno::from_raw(errno)).context("can't take the kernel's views from the container")
         }
         _ => Err(Error::Guest(
-            "the container's mounts could not be set up".into(),
+            "the container's mounts could not be set up: the process that does it was killed"
+                .into(),
         )),
     }
 }
 
-fn unmount_here(container: &OwnedFd, paths: &[&Path]) -> std::result::Result<(), Errno> {
+fn unmount_in(container: &OwnedFd, views: &[PathBuf]) -> std::result::Result<(), Errno> {
     setns(container, CloneFlags::CLONE_NEWNS)?;
-    for path in paths {
-        match umount2(*path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
-            // Below a view that is gone already, or never mounted.
+    for view in views {
+        match umount2(view, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+            // Below a view that is gone already.
             Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {}
             Err(errno) => return Err(errno),
         }

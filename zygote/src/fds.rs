@@ -1,11 +1,11 @@
-//! Descriptors that the guest must not hold. No exec happens in a Wasm guest,
-//! so close-on-exec closes nothing there.
+//! Descriptors that a forked process must not hold. No exec happens in a Wasm
+//! guest, so close-on-exec closes nothing there.
 #![allow(unsafe_code)]
 
 use std::os::fd::RawFd;
 
 /// Closes a descriptor whose owner lives in the memory that was forked, and is
-/// never dropped here: the guest's process ends without running destructors.
+/// never dropped here: forked processes end without running its destructor.
 pub fn close(fd: RawFd) {
     // SAFETY: close of any number is defined; no code of this process uses
     // this descriptor any more (see above).
