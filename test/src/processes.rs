@@ -67,6 +67,11 @@ pub fn descriptors(pid: u32) -> Vec<(u32, PathBuf)> {
     open
 }
 
+/// The parent of a process, as this pid namespace numbers it.
+pub fn parent(pid: u32) -> Option<u32> {
+    status(pid, "PPid")?.parse().ok()
+}
+
 /// The field of /proc/PID/status with this name, trimmed.
 pub fn status(pid: u32, field: &str) -> Option<String> {
     let status = fs::read_to_string(proc(pid).join("status")).ok()?;

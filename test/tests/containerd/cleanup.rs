@@ -5,11 +5,11 @@ use std::time::Duration;
 use shim_test::case::Case;
 use shim_test::guest_image::NATIVE;
 use shim_test::task::Shim;
-use shim_test::{leak, wait};
+use shim_test::{leak, processes, wait};
 
 crate::tests! {
     any: killed_shim, killed_shim_of_a_pod, killed_client;
-    wasm:
+    wasm: killed_zygote
 }
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -76,4 +76,39 @@ fn killed_client(case: &Case) {
     );
     ctr.delete_task(&id, 137);
     ctr.delete_container(&id).expect_code(0);
+}
+
+/// A container outlives the zygote that made it; how it ends is told all the
+/// same, and the pod's next container has a new zygote.
+fn killed_zygote(case: &Case) {
+    let (pod, app) = (case.id("pod"), case.id("app"));
+    let init = case
+        .run("pod")
+        .in_pod(&pod, "sandbox")
+        .guest(["sleep"])
+        .detach();
+    let shim = Shim::of(&case.containerd, &pod).connect(&pod).shim_pid;
+    let zygote = processes::parent(init).expect("the guest's parent");
+    assert_eq!(processes::parent(zygote), Some(shim), "not the zygote");
+    crate::suite::kill(zygote);
+    assert!(wait::process_ends(zygote, LIMIT));
+    assert_eq!(
+        processes::parent(init),
+        Some(shim),
+        "the guest was not kept"
+    );
+    assert_eq!(
+        case.run("app")
+            .in_pod(&pod, "container")
+            .guest(["hello"])
+            .output()
+            .success(),
+        "hello from the guest\n"
+    );
+    case.containerd.ctr.kill(&pod, "SIGTERM").expect_code(0);
+    let exit = case.containerd.events().wait(&pod, "/tasks/exit");
+    assert_eq!(exit.number("exit_status"), 143);
+    case.containerd.ctr.delete_task(&pod, 143);
+    case.containerd.ctr.delete_container(&pod).expect_code(0);
+    assert!(wait::process_ends(shim, LIMIT), "the shim outlives its pod");
 }
