@@ -81,7 +81,7 @@ fn killed_client(case: &Case) {
 /// A container outlives the zygote that made it; how it ends is told all the
 /// same, and the pod's next container has a new zygote.
 fn killed_zygote(case: &Case) {
-    let (pod, app) = (case.id("pod"), case.id("app"));
+    let pod = case.id("pod");
     let init = case
         .run("pod")
         .in_pod(&pod, "sandbox")
