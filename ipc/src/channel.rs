@@ -21,6 +21,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("the other side closed the connection")]
     Closed,
+    #[error("the other side of the connection is not root")]
+    Stranger,
     #[error("a message of {0} bytes is longer than {MAX_MESSAGE}")]
     TooLong(usize),
     #[error("a message was cut off on its way")]
@@ -141,7 +143,7 @@ impl Channel {
     }
 }
 
-fn io(errno: Errno) -> Error {
+pub(crate) fn io(errno: Errno) -> Error {
     Error::Socket(errno.into())
 }
 

@@ -9,7 +9,9 @@
 #![forbid(unsafe_code)]
 
 mod channel;
+mod listener;
 mod message;
 
 pub use channel::{Channel, Error, MAX_FDS, MAX_MESSAGE, Result};
+pub use listener::Listener;
 pub use message::{ExitStatus, FromLauncher, FromZygote, Launch, ToLauncher, ToZygote};

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 pub enum ToZygote {
     /// Fork a launcher. One descriptor: its end of the container's connection.
     Fork,
-    /// Report how `pid` ended, as soon as it has: the init process that the
-    /// launcher `launcher` made. Asked once, when its pidfd has become readable
-    /// and the container's connection is closed.
+    /// Report how `pid` ended, the init process that the launcher `launcher`
+    /// made. Asked once, when its pidfd has become readable and the container's
+    /// connection is closed.
     Wait { launcher: i32, pid: i32 },
 }
 
@@ -22,7 +22,7 @@ pub enum FromZygote {
     ForkFailed {
         reason: String,
     },
-    /// `status` is `None` when the process was not this zygote's to wait for.
+    /// `status` is `None` when this zygote does not know, or not any more.
     Exited {
         pid: i32,
         status: Option<ExitStatus>,

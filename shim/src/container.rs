@@ -1,15 +1,16 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ipc::{ExitStatus, Launch};
-use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::watch;
 
 use crate::cgroup::Cgroup;
 use crate::error::{Context, Error, Result};
 use crate::events::{Event, EventQueue};
+use crate::exit_info;
 use crate::launcher::{Launcher, Parentage};
 use crate::stdio::{self, StdioPaths};
 use crate::watched::{Watched, watch};
@@ -17,6 +18,10 @@ use crate::zygote::Zygote;
 
 /// The exit code that is reported when nobody could say how a process ended.
 const UNKNOWN: u32 = 255;
+
+/// How long the parent of a process may take to wait for it, if that is not the
+/// zygote. Nothing tells when it has.
+const WAITED_FOR_WITHIN: Duration = Duration::from_secs(1);
 
 /// How and when a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,8 +186,8 @@ impl Container {
         let pid = i32::try_from(self.pid).unwrap_or_default();
         let status = match self.parentage.exit_status(pid).await {
             Some(status) => Some(status),
-            // Without its zygote the process became a child of this one.
-            None => wait_for_child(pid),
+            // The zygote is gone; who is the parent now will wait soon.
+            None => self.exit_status_of_orphan().await,
         };
         status.map_or_else(
             || {
@@ -191,6 +196,17 @@ impl Container {
             },
             ExitStatus::code,
         )
+    }
+
+    async fn exit_status_of_orphan(&self) -> Option<ExitStatus> {
+        let deadline = tokio::time::Instant::now() + WAITED_FOR_WITHIN;
+        loop {
+            let status = exit_info::of(self.pidfd.get_ref());
+            if status.is_some() || tokio::time::Instant::now() > deadline {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     fn check_alive(&self) -> Result<()> {
@@ -205,15 +221,5 @@ impl Container {
             id: self.id().to_owned(),
             what,
         }
-    }
-}
-
-fn wait_for_child(pid: i32) -> Option<ExitStatus> {
-    let pid = Pid::from_raw(pid)?;
-    let (_, status) = rustix::process::waitpid(Some(pid), WaitOptions::empty()).ok()??;
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => Some(ExitStatus::Code(code)),
-        (_, Some(signal)) => Some(ExitStatus::Signal(signal)),
-        _ => None,
     }
 }

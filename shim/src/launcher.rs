@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use ipc::{Channel, ExitStatus, FromLauncher, Launch, ToLauncher};
 
+use crate::connection::Connection;
 use crate::error::{Context, Error, Result};
 use crate::watched::{Watched, recv, watch};
-use crate::zygote::Connection;
 
 /// A process that makes one container and then waits to start it. It ends when
 /// this is dropped.

@@ -7,10 +7,12 @@
 mod address;
 mod args;
 mod cgroup;
+mod connection;
 mod container;
 mod delete;
 mod error;
 mod events;
+mod exit_info;
 mod info;
 mod launcher;
 mod logging;

@@ -28,9 +28,6 @@ pub fn serve(args: &Args) -> Result<()> {
     // A session of its own: signals to containerd's group are not for us.
     let _ = rustix::process::setsid();
     logging::init(args)?;
-    // If its zygote dies, a container becomes a child of this process.
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-        .context("can't become a subreaper")?;
     let listener = inherited_listener()?;
     let address = Address::read(Path::new("."));
     // The bundle goes with its container; a pod's server stays.

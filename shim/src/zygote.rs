@@ -1,24 +1,32 @@
-use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use ipc::{Channel, ExitStatus, FromZygote, ToZygote};
-use tokio::sync::oneshot;
+use ipc::{Channel, Listener};
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sha2::{Digest, Sha256};
 
-use crate::error::{Context, Error, Result};
+use crate::connection::Connection;
+use crate::error::{Context, Result};
 use crate::launcher::Launcher;
-use crate::watched::{Watched, recv, watch};
+use crate::watched::watch;
 
 /// The folder of the zygote and its libraries, from the folder of this binary.
-const FOLDER: &str = "../lib/containerd-shim-wasm";
+const FILES: &str = "../lib/containerd-shim-wasm";
 
-/// Where containers come from. Starts a zygote when there is none.
+/// Where zygotes listen; root's alone.
+const SOCKETS: &str = "/run/containerd-shim-wasm";
+
+/// Where containers come from: one process for all shims of a node, started by
+/// the first that finds none.
 #[derive(Debug)]
 pub struct Zygote {
-    folder: PathBuf,
+    files: PathBuf,
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
 }
 
@@ -26,9 +34,8 @@ impl Zygote {
     /// Finds the zygote's files beside this binary, wherever that was put.
     pub fn find() -> Result<Self> {
         let own = std::env::current_exe().context("can't find this program's file")?;
-        let folder = own.parent().unwrap_or(Path::new("/")).join(FOLDER);
         Ok(Self {
-            folder,
+            files: own.parent().unwrap_or(Path::new("/")).join(FILES),
             connection: tokio::sync::Mutex::new(None),
         })
     }
@@ -41,9 +48,17 @@ impl Zygote {
     /// A launcher for one container.
     pub async fn fork(&self) -> Result<Launcher> {
         let connection = self.connect().await?;
+        match Self::fork_from(&connection).await {
+            // It was killed just now; nothing has been made yet.
+            Err(_) if connection.is_closed() => Self::fork_from(&self.connect().await?).await,
+            forked => forked,
+        }
+    }
+
+    async fn fork_from(connection: &Arc<Connection>) -> Result<Launcher> {
         let (ours, theirs) = Channel::pair()?;
         let pid = connection.fork(theirs).await?;
-        Launcher::new(ours, pid, connection)
+        Launcher::new(ours, pid, Arc::clone(connection))
     }
 
     async fn connect(&self) -> Result<Arc<Connection>> {
@@ -51,142 +66,81 @@ impl Zygote {
         match &*connection {
             Some(live) if !live.is_closed() => Ok(Arc::clone(live)),
             _ => {
-                let fresh = Connection::open(&self.folder)?;
+                let fresh = Connection::new(self.reach()?)?;
                 *connection = Some(Arc::clone(&fresh));
                 Ok(fresh)
             }
         }
     }
-}
 
-/// The control connection to one zygote.
-#[derive(Debug)]
-pub struct Connection {
-    channel: Watched<Channel>,
-    asked: Mutex<Asked>,
-}
-
-/// Who waits for which answer.
-#[derive(Debug, Default)]
-struct Asked {
-    closed: bool,
-    forks: VecDeque<oneshot::Sender<Result<i32>>>,
-    exits: HashMap<i32, oneshot::Sender<Option<ExitStatus>>>,
-}
-
-impl Connection {
-    fn open(folder: &Path) -> Result<Arc<Self>> {
-        let (ours, theirs) = Channel::pair()?;
-        let child = spawn(folder, theirs)?;
-        let connection = Arc::new(Self {
-            channel: watch(ours).context("can't watch the zygote")?,
-            asked: Mutex::default(),
-        });
-        tokio::spawn(Arc::clone(&connection).listen(child));
-        Ok(connection)
-    }
-
-    async fn fork(&self, connection: Channel) -> Result<i32> {
-        let (sender, answer) = oneshot::channel();
-        self.ask(&ToZygote::Fork, &[connection.as_fd()], |asked| {
-            asked.forks.push_back(sender);
-        })?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
-    }
-
-    /// How a container's init process ended, which has; `None` if that can't be
-    /// known any more.
-    pub async fn exit_status(&self, launcher: i32, pid: i32) -> Option<ExitStatus> {
-        let (sender, answer) = oneshot::channel();
-        let asked = self.ask(&ToZygote::Wait { launcher, pid }, &[], |asked| {
-            asked.exits.insert(pid, sender);
-        });
-        match asked {
-            Ok(()) => answer.await.ok().flatten(),
-            Err(_) => None,
+    /// Connects to the zygote of this build, which is started if there is none.
+    ///
+    /// With the folder locked: shared to connect, so that a zygote that wants to
+    /// retire does not miss anybody; alone to start one, so that there is one.
+    fn reach(&self) -> Result<Channel> {
+        let socket = self.socket()?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(SOCKETS)
+            .at("can't create", SOCKETS)?;
+        let folder = File::open(SOCKETS).at("can't open", SOCKETS)?;
+        flock(&folder, FlockOperation::LockShared).at("can't lock", SOCKETS)?;
+        if let Ok(channel) = Channel::connect(&socket) {
+            return Ok(channel);
         }
-    }
-
-    /// Sends a question and notes who waits for the answer, as one step: the
-    /// answers to forks come in the order of asking.
-    fn ask(
-        &self,
-        question: &ToZygote,
-        fds: &[std::os::fd::BorrowedFd<'_>],
-        note: impl FnOnce(&mut Asked),
-    ) -> Result<()> {
-        let mut asked = self.asked();
-        if asked.closed {
-            return Err(gone());
+        flock(&folder, FlockOperation::LockExclusive).at("can't lock", SOCKETS)?;
+        // Taking the lock anew gave others time to start one.
+        if let Ok(channel) = Channel::connect(&socket) {
+            return Ok(channel);
         }
-        // A zygote reads at once; one that does not for as long as hundreds of
-        // questions fit into the socket is broken.
-        self.channel.get_ref().try_send(question, fds)?;
-        note(&mut asked);
-        Ok(())
+        // What is there is of a zygote that was killed.
+        let _ = std::fs::remove_file(&socket);
+        let listener = Listener::bind(&socket)?;
+        reap(spawn(&self.files, &socket, listener)?)?;
+        Ok(Channel::connect(&socket)?)
     }
 
-    async fn listen(self: Arc<Self>, mut child: Child) {
-        let error = loop {
-            match recv::<FromZygote>(&self.channel).await {
-                Ok((answer, _)) => self.answer(answer),
-                Err(error) => break error,
-            }
-        };
-        {
-            let mut asked = self.asked();
-            asked.closed = true;
-            // Those who wait learn it from their senders being dropped.
-            asked.forks.clear();
-            asked.exits.clear();
+    /// A name for all that makes zygotes differ: the file, so that a new build
+    /// never talks to an old zygote, and the namespaces that containers inherit
+    /// from it and see their mounts in.
+    fn socket(&self) -> Result<PathBuf> {
+        let program = self.files.join("wasm-zygote");
+        let file = std::fs::metadata(&program).at("can't find the zygote", &program)?;
+        let mut name = Sha256::new();
+        for number in [file.dev(), file.ino(), file.size()] {
+            name.update(number.to_le_bytes());
         }
-        log::warn!("wasm-zygote: {error}");
-        // It ends with its connection; if that is broken, it is ended.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-
-    fn answer(&self, answer: FromZygote) {
-        let mut asked = self.asked();
-        // Who does not wait any more does not need the answer.
-        match answer {
-            FromZygote::Forked { launcher } => {
-                if let Some(waiting) = asked.forks.pop_front() {
-                    let _ = waiting.send(Ok(launcher));
-                }
-            }
-            FromZygote::ForkFailed { reason } => {
-                if let Some(waiting) = asked.forks.pop_front() {
-                    let _ = waiting.send(Err(Error::Zygote(reason)));
-                }
-            }
-            FromZygote::Exited { pid, status } => {
-                if let Some(waiting) = asked.exits.remove(&pid) {
-                    let _ = waiting.send(status);
-                }
+        for number in [
+            file.mtime(),
+            file.mtime_nsec(),
+            file.ctime(),
+            file.ctime_nsec(),
+        ] {
+            name.update(number.to_le_bytes());
+        }
+        for namespace in ["mnt", "pid", "net", "ipc", "uts", "user", "cgroup"] {
+            let path = format!("/proc/self/ns/{namespace}");
+            // A kernel without this kind has one of it.
+            if let Ok(file) = std::fs::metadata(path) {
+                name.update(file.ino().to_le_bytes());
             }
         }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.asked().closed
-    }
-
-    fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        let name = name.finalize();
+        let hex: String = name[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Path::new(SOCKETS).join(hex))
     }
 }
 
-fn gone() -> Error {
-    Error::Zygote("it ended unexpectedly; see the shim's log".into())
-}
-
-/// Starts a zygote with the connection as its standard input. If the folder has
+/// Starts a zygote with the listener as its standard input. If the folder has
 /// libraries of its own, it runs with their loader: they may be for a newer
 /// libc than the system's.
-fn spawn(folder: &Path, connection: Channel) -> Result<Child> {
-    let program = folder.join("wasm-zygote");
-    let libraries = folder.join("runtime");
+fn spawn(files: &Path, socket: &Path, listener: Listener) -> Result<Child> {
+    let program = files.join("wasm-zygote");
+    let libraries = files.join("runtime");
     let loader = libraries.join("ld-linux-x86-64.so.2");
     let mut command = if loader.exists() {
         let mut command = Command::new(&loader);
@@ -202,13 +156,29 @@ fn spawn(folder: &Path, connection: Channel) -> Result<Child> {
     };
     command
         .arg("serve")
+        .arg(socket)
         .arg0("wasm-zygote")
         .current_dir("/")
         .env_clear()
-        .stdin(Stdio::from(OwnedFd::from(connection)))
+        .stdin(Stdio::from(OwnedFd::from(listener)))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        // A signal to the shim's group is not for the containers.
-        .process_group(0);
+        .stderr(Stdio::null());
     command.spawn().at("can't start the zygote", program)
+}
+
+/// Waits for the end of the zygote, which may live longer than this process, so
+/// that no zombie is left if it does not.
+fn reap(mut child: Child) -> Result<()> {
+    let what = "can't watch the zygote";
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pidfd = pid
+        .ok_or(rustix::io::Errno::SRCH)
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
+        .context(what)?;
+    let pidfd = watch(pidfd).context(what)?;
+    tokio::spawn(async move {
+        let _ = pidfd.readable().await;
+        let _ = child.wait();
+    });
+    Ok(())
 }

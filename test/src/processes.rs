@@ -67,6 +67,11 @@ pub fn descriptors(pid: u32) -> Vec<(u32, PathBuf)> {
     open
 }
 
+/// The name of a process's first thread.
+pub fn name(pid: u32) -> Option<String> {
+    status(pid, "Name")
+}
+
 /// The parent of a process, as this pid namespace numbers it.
 pub fn parent(pid: u32) -> Option<u32> {
     status(pid, "PPid")?.parse().ok()

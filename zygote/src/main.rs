@@ -3,6 +3,7 @@
 //! It has one thread, reads no byte of a guest and holds no secret. See
 //! docs/design.md, "Processes".
 
+mod child_signal;
 mod error;
 mod fds;
 mod fork;
@@ -11,16 +12,17 @@ mod launcher;
 mod reaper;
 mod zygote;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "wasm-zygote is started by containerd-shim-wasm-v1:
-  wasm-zygote serve   serve the control connection on standard input
-  wasm-zygote -v      print the version";
+  wasm-zygote serve SOCKET   serve shims; standard input listens at SOCKET
+  wasm-zygote -v             print the version";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve"] => match zygote::serve() {
+        ["serve", socket] => match zygote::serve(Path::new(socket)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("wasm-zygote: {error}");

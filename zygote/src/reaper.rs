@@ -1,73 +1,93 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use ipc::{ExitStatus, FromZygote};
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-/// Collects the exit statuses of launchers (thrown away) and of the init
-/// processes that the shim has asked for (reported). The latter stay zombies
-/// until they are asked for, so that their pids can't be given to others.
+/// How long a status is kept for a shim to ask for; it asks at once, so what is
+/// older belongs to one that is gone.
+const KEEP_FOR: Duration = Duration::from_secs(60);
+
+/// Collects the exit statuses of this process's children, which are launchers
+/// and, when these have ended, the init processes that they made; and answers
+/// who asks for one of the latter.
+///
+/// A pid can come again. Yet what is told is always the end of the process that
+/// was asked for: it has ended when it is asked for, so that no later process
+/// had its pid; and if it was not collected yet, then its launcher, its parent,
+/// lives, and the answer waits for that.
 #[derive(Debug, Default)]
 pub struct Reaper {
-    launchers: HashSet<Pid>,
+    launchers: HashSet<i32>,
+    ended: HashMap<i32, (ExitStatus, Instant)>,
     wanted: Vec<Wanted>,
 }
 
 #[derive(Debug)]
 struct Wanted {
-    launcher: Pid,
-    pid: Pid,
+    client: u64,
+    launcher: i32,
+    pid: i32,
 }
 
 impl Reaper {
     pub fn add_launcher(&mut self, pid: Pid) {
-        self.launchers.insert(pid);
+        self.launchers.insert(pid.as_raw());
     }
 
-    pub fn want(&mut self, launcher: i32, pid: i32) {
+    pub fn want(&mut self, client: u64, launcher: i32, pid: i32) {
         self.wanted.push(Wanted {
-            launcher: Pid::from_raw(launcher),
-            pid: Pid::from_raw(pid),
+            client,
+            launcher,
+            pid,
         });
     }
 
-    /// What is known by now of what was asked for.
-    pub fn reap(&mut self) -> Vec<FromZygote> {
-        self.launchers
-            .retain(|launcher| matches!(try_wait(*launcher), Waited::Running));
-        let launchers = &self.launchers;
-        let mut known = Vec::new();
+    /// Nobody is there any more to be told.
+    pub fn forget(&mut self, client: u64) {
+        self.wanted.retain(|wanted| wanted.client != client);
+    }
+
+    /// No launcher is at work.
+    pub fn is_idle(&self) -> bool {
+        self.launchers.is_empty()
+    }
+
+    /// What can be answered by now, and to whom.
+    pub fn reap(&mut self) -> Vec<(u64, FromZygote)> {
+        self.collect();
+        let mut answers = Vec::new();
+        let (launchers, ended) = (&self.launchers, &mut self.ended);
         self.wanted.retain(|wanted| {
-            let status = match try_wait(wanted.pid) {
-                Waited::Running => return true,
-                // As long as its launcher lives, the process is the launcher's.
-                Waited::NotOurs if launchers.contains(&wanted.launcher) => return true,
-                Waited::NotOurs => None,
-                Waited::Ended(status) => Some(status),
-            };
-            known.push(FromZygote::Exited {
-                pid: wanted.pid.as_raw(),
-                status,
-            });
+            if launchers.contains(&wanted.launcher) {
+                return true;
+            }
+            let status = ended.remove(&wanted.pid).map(|(status, _)| status);
+            let pid = wanted.pid;
+            answers.push((wanted.client, FromZygote::Exited { pid, status }));
             false
         });
-        known
+        self.ended.retain(|_, (_, at)| at.elapsed() < KEEP_FOR);
+        answers
     }
-}
 
-enum Waited {
-    Running,
-    NotOurs,
-    Ended(ExitStatus),
-}
-
-fn try_wait(pid: Pid) -> Waited {
-    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-        Ok(WaitStatus::Exited(_, code)) => Waited::Ended(ExitStatus::Code(code)),
-        Ok(WaitStatus::Signaled(_, signal, _)) => Waited::Ended(ExitStatus::Signal(signal as i32)),
-        Ok(_) | Err(Errno::EINTR) => Waited::Running,
-        Err(_) => Waited::NotOurs,
+    fn collect(&mut self) {
+        loop {
+            let (pid, status) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, ExitStatus::Code(code)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                    (pid, ExitStatus::Signal(signal as i32))
+                }
+                Err(Errno::EINTR) => continue,
+                // None has ended, or there is none.
+                _ => return,
+            };
+            if !self.launchers.remove(&pid.as_raw()) {
+                self.ended.insert(pid.as_raw(), (status, Instant::now()));
+            }
+        }
     }
 }
 
@@ -75,42 +95,55 @@ fn try_wait(pid: Pid) -> Waited {
 mod tests {
     use super::*;
 
-    #[test]
-    fn reports_only_what_was_asked_for() {
-        let mut child = std::process::Command::new("sh")
-            .args(["-c", "exit 7"])
+    fn exiting(code: i32) -> i32 {
+        let child = std::process::Command::new("sh")
+            .args(["-c", &format!("exit {code}")])
             .spawn()
             .unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        let mut reaper = Reaper::default();
-        assert!(reaper.reap().is_empty());
-        reaper.want(1, pid);
-        let mut known = reaper.reap();
-        while known.is_empty() {
-            std::thread::yield_now();
-            known = reaper.reap();
-        }
-        assert_eq!(
-            known,
-            [FromZygote::Exited {
-                pid,
-                status: Some(ExitStatus::Code(7))
-            }]
-        );
-        assert!(reaper.reap().is_empty());
-        assert!(child.try_wait().is_err(), "the zombie is gone");
+        i32::try_from(child.id()).unwrap()
     }
 
+    fn answers(reaper: &mut Reaper) -> Vec<(u64, FromZygote)> {
+        loop {
+            let answers = reaper.reap();
+            if !answers.is_empty() {
+                return answers;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// One test: all children of the test's process are collected at once.
     #[test]
-    fn a_stranger_is_said_to_be_one() {
+    fn answers_who_asks_when_the_launcher_is_gone() {
         let mut reaper = Reaper::default();
-        reaper.want(1, 1);
+        let (launcher, init) = (exiting(0), exiting(7));
+        reaper.add_launcher(Pid::from_raw(launcher));
+        assert!(!reaper.is_idle());
+        reaper.want(1, launcher, init);
+        reaper.want(2, launcher, init);
+        reaper.forget(2);
+        let status = Some(ExitStatus::Code(7));
+        while !reaper.ended.contains_key(&init) && !reaper.wanted.is_empty() {
+            let known = reaper.reap();
+            if let [(client, FromZygote::Exited { pid, status: told })] = known[..] {
+                assert_eq!((client, pid, told), (1, init, status));
+                break;
+            }
+        }
+        while !reaper.is_idle() {
+            reaper.reap();
+        }
+        reaper.want(3, launcher, 1);
         assert_eq!(
-            reaper.reap(),
-            [FromZygote::Exited {
-                pid: 1,
-                status: None
-            }]
+            answers(&mut reaper),
+            [(
+                3,
+                FromZygote::Exited {
+                    pid: 1,
+                    status: None
+                }
+            )]
         );
     }
 }

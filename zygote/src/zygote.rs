@@ -1,128 +1,219 @@
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
 
-use ipc::{Channel, FromZygote, ToZygote};
+use ipc::{Channel, FromZygote, Listener, ToZygote};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::fs::{FlockOperation, flock};
 
+use crate::child_signal::ChildSignal;
 use crate::error::{Context, Error, Result};
 use crate::reaper::Reaper;
 use crate::{fds, fork, guest, launcher};
 
-/// Serves the control connection until the shim closes it.
-pub fn serve() -> Result<()> {
-    let control = control_connection()?;
+/// How long a zygote without shims stays for the next one.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Serves all shims of a node that are of this build, until none is left. The
+/// socket that they connect to is at `path`, and standard input listens there.
+pub fn serve(path: &Path) -> Result<()> {
+    // Its loader's name says nothing to who looks at the processes.
+    let _ = rustix::thread::set_name(c"wasm-zygote");
+    // A session of its own: the end of the shim that started this process, or
+    // of its pod, is not for it.
+    let _ = rustix::process::setsid();
     // Orphans of launchers, which are the containers' init processes, become
     // children of this process, which can then tell how they ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .context("can't become a subreaper")?;
-    let signals = Signals::new()?;
+    let mut zygote = Zygote {
+        listener: inherited_listener()?,
+        children: ChildSignal::new()?,
+        clients: BTreeMap::new(),
+        next_client: 0,
+        reaper: Reaper::default(),
+    };
     guest::warm_up();
-    let mut reaper = Reaper::default();
     loop {
-        let (requested, child_ended) = wait(&control, &signals)?;
-        if requested {
-            match control.recv::<ToZygote>() {
-                Ok((request, fds)) => {
-                    handle(request, fds, &control, &signals, &mut reaper)?;
-                }
-                Err(ipc::Error::Closed) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if child_ended {
-            signals.drain();
-        }
-        for exited in reaper.reap() {
-            control.send(&exited, &[])?;
+        zygote.serve_until_idle()?;
+        if zygote.retire(path)? {
+            return Ok(());
         }
     }
 }
 
-/// The shim starts this process with the connection as its standard input,
-/// which is then set to /dev/null, as the others are.
-fn control_connection() -> Result<Channel> {
-    let control = std::io::stdin()
+/// The shim starts this process with the listening socket as its standard
+/// input, which is then set to /dev/null, as the others are.
+fn inherited_listener() -> Result<Listener> {
+    let listener = std::io::stdin()
         .as_fd()
         .try_clone_to_owned()
-        .context("can't take the control connection")?;
-    let null = std::fs::File::open("/dev/null").context("can't open /dev/null")?;
+        .context("can't take the listening socket")?;
+    let null = File::open("/dev/null").context("can't open /dev/null")?;
     rustix::stdio::dup2_stdin(null).context("can't replace standard input")?;
-    Ok(Channel::from(control))
+    Ok(Listener::from(listener))
 }
 
-fn handle(
-    request: ToZygote,
-    fds: Vec<OwnedFd>,
-    control: &Channel,
-    signals: &Signals,
-    reaper: &mut Reaper,
-) -> Result<()> {
-    match request {
-        ToZygote::Fork => {
-            let [connection] = <[OwnedFd; 1]>::try_from(fds)
-                .map_err(|_| Error::OutOfOrder("a fork without a connection"))?;
-            let connection = Channel::from(connection);
-            let forked = fork::fork(|| {
-                Signals::restore();
-                // What is the zygote's: who holds it keeps the shim from seeing
-                // that the zygote is gone.
-                fds::close(control.as_raw_fd());
-                fds::close(signals.0.as_raw_fd());
-                launcher::run(connection)
-            });
-            let reply = match forked {
-                Ok(pid) => {
-                    reaper.add_launcher(pid);
-                    FromZygote::Forked {
-                        launcher: pid.as_raw(),
-                    }
+struct Zygote {
+    listener: Listener,
+    children: ChildSignal,
+    /// The shims, in the order of their coming.
+    clients: BTreeMap<u64, Channel>,
+    next_client: u64,
+    reaper: Reaper,
+}
+
+/// What has happened.
+#[derive(Default)]
+struct Happened {
+    connected: bool,
+    child_ended: bool,
+    asked: Vec<u64>,
+}
+
+impl Zygote {
+    /// Returns when nobody has needed this process for a while.
+    fn serve_until_idle(&mut self) -> Result<()> {
+        while let Some(happened) = self.wait()? {
+            if happened.child_ended {
+                self.children.drain();
+            }
+            if happened.connected {
+                self.accept()?;
+            }
+            for client in happened.asked {
+                if self.hear(client).is_err() {
+                    self.drop_client(client);
                 }
-                Err(error) => FromZygote::ForkFailed {
-                    reason: error.to_string(),
-                },
-            };
-            control.send(&reply, &[])?;
+            }
+            for (client, answer) in self.reaper.reap() {
+                self.tell(client, &answer);
+            }
         }
-        ToZygote::Wait { launcher, pid } => reaper.want(launcher, pid),
-    }
-    Ok(())
-}
-
-/// Waits for a request or the end of a child, and says which came.
-fn wait(control: &Channel, signals: &Signals) -> Result<(bool, bool)> {
-    let mut fds = [
-        PollFd::new(control.as_fd(), PollFlags::POLLIN),
-        PollFd::new(signals.0.as_fd(), PollFlags::POLLIN),
-    ];
-    match nix::poll::poll(&mut fds, PollTimeout::NONE) {
-        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-        Err(error) => return Err(error).context("can't wait for requests"),
-    }
-    let came = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
-    Ok((came(&fds[0]), came(&fds[1])))
-}
-
-/// SIGCHLD as a file descriptor.
-struct Signals(SignalFd);
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let mut set = SigSet::empty();
-        set.add(Signal::SIGCHLD);
-        set.thread_block().context("can't block SIGCHLD")?;
-        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            .context("can't make a signalfd")?;
-        Ok(Self(fd))
+        Ok(())
     }
 
-    fn drain(&self) {
-        while let Ok(Some(_)) = self.0.read_signal() {}
+    /// Waits for something to happen; `None` if that is nothing, for long.
+    fn wait(&self) -> Result<Option<Happened>> {
+        let wanted = PollFlags::POLLIN;
+        let mut fds = vec![
+            PollFd::new(self.listener.as_fd(), wanted),
+            PollFd::new(self.children.as_fd(), wanted),
+        ];
+        fds.extend(
+            self.clients
+                .values()
+                .map(|client| PollFd::new(client.as_fd(), wanted)),
+        );
+        let is_idle = self.clients.is_empty() && self.reaper.is_idle();
+        let timeout = if is_idle {
+            PollTimeout::try_from(IDLE).unwrap_or(PollTimeout::MAX)
+        } else {
+            PollTimeout::NONE
+        };
+        match nix::poll::poll(&mut fds, timeout) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(nix::errno::Errno::EINTR) => return Ok(Some(Happened::default())),
+            Err(error) => return Err(error).context("can't wait for requests"),
+        }
+        let came = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        let clients = self.clients.keys().zip(&fds[2..]);
+        Ok(Some(Happened {
+            connected: came(&fds[0]),
+            child_ended: came(&fds[1]),
+            asked: clients
+                .filter(|(_, fd)| came(fd))
+                .map(|(client, _)| *client)
+                .collect(),
+        }))
     }
 
-    /// For a child: all signals as they were before.
-    fn restore() {
-        // A mask that can't be set is one that is wrong already; nothing to do.
-        let _ = SigSet::empty().thread_set_mask();
+    fn accept(&mut self) -> Result<()> {
+        if let Some(client) = self.listener.accept()? {
+            self.clients.insert(self.next_client, client);
+            self.next_client += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes one request of a client; an error is the end of the client.
+    fn hear(&mut self, client: u64) -> Result<()> {
+        let Some(channel) = self.clients.get(&client) else {
+            return Ok(());
+        };
+        match channel.try_recv::<ToZygote>()? {
+            (ToZygote::Fork, fds) => {
+                let answer = match self.fork(fds) {
+                    Ok(launcher) => FromZygote::Forked { launcher },
+                    Err(error) => FromZygote::ForkFailed {
+                        reason: error.to_string(),
+                    },
+                };
+                self.tell(client, &answer);
+            }
+            (ToZygote::Wait { launcher, pid }, _) => self.reaper.want(client, launcher, pid),
+        }
+        Ok(())
+    }
+
+    fn fork(&mut self, fds: Vec<OwnedFd>) -> Result<i32> {
+        let [connection] = <[OwnedFd; 1]>::try_from(fds)
+            .map_err(|_| Error::OutOfOrder("a fork without a connection"))?;
+        let connection = Channel::from(connection);
+        let pid = fork::fork(|| {
+            ChildSignal::restore();
+            self.close_in_child();
+            launcher::run(connection)
+        })?;
+        self.reaper.add_launcher(pid);
+        Ok(pid.as_raw())
+    }
+
+    /// Closes what is the zygote's alone: who holds it keeps shims from seeing
+    /// that the zygote is gone, and could speak in their names.
+    fn close_in_child(&self) {
+        fds::close(self.listener.as_fd().as_raw_fd());
+        fds::close(self.children.as_fd().as_raw_fd());
+        for client in self.clients.values() {
+            fds::close(client.as_raw_fd());
+        }
+    }
+
+    fn tell(&mut self, client: u64, answer: &FromZygote) {
+        // A shim that does not read its answers must not hold up the others.
+        let told = self
+            .clients
+            .get(&client)
+            .is_some_and(|channel| channel.try_send(answer, &[]).is_ok());
+        if !told {
+            self.drop_client(client);
+        }
+    }
+
+    fn drop_client(&mut self, client: u64) {
+        self.clients.remove(&client);
+        self.reaper.forget(client);
+    }
+
+    /// Gives up the socket, unless somebody has come meanwhile: shims connect
+    /// with the folder locked, so none can come while this looks.
+    fn retire(&mut self, path: &Path) -> Result<bool> {
+        let folder = File::open(path.parent().unwrap_or(Path::new("/")))
+            .context("can't open the folder of the socket")?;
+        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(false);
+        }
+        let mut fds = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        let waiting =
+            nix::poll::poll(&mut fds, PollTimeout::ZERO).context("can't look for connections")?;
+        if waiting > 0 {
+            return Ok(false);
+        }
+        // One that is gone already was removed by somebody who wanted it so.
+        let _ = std::fs::remove_file(path);
+        Ok(true)
     }
 }

@@ -89,14 +89,10 @@ fn killed_zygote(case: &Case) {
         .detach();
     let shim = Shim::of(&case.containerd, &pod).connect(&pod).shim_pid;
     let zygote = processes::parent(init).expect("the guest's parent");
-    assert_eq!(processes::parent(zygote), Some(shim), "not the zygote");
+    assert_eq!(processes::name(zygote).as_deref(), Some("wasm-zygote"));
     crate::suite::kill(zygote);
     assert!(wait::process_ends(zygote, LIMIT));
-    assert_eq!(
-        processes::parent(init),
-        Some(shim),
-        "the guest was not kept"
-    );
+    assert!(processes::exists(init), "the guest was not kept");
     assert_eq!(
         case.run("app")
             .in_pod(&pod, "container")
