@@ -93,14 +93,19 @@ impl Reaper {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Child, Command, Stdio};
+
     use super::*;
 
-    fn exiting(code: i32) -> i32 {
-        let child = std::process::Command::new("sh")
-            .args(["-c", &format!("exit {code}")])
+    /// A child that ends with `code` when its standard input does.
+    fn child(code: i32) -> (Child, i32) {
+        let child = Command::new("sh")
+            .args(["-c", &format!("read line; exit {code}")])
+            .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        i32::try_from(child.id()).unwrap()
+        let pid = i32::try_from(child.id()).unwrap();
+        (child, pid)
     }
 
     fn answers(reaper: &mut Reaper) -> Vec<(u64, FromZygote)> {
@@ -117,33 +122,24 @@ mod tests {
     #[test]
     fn answers_who_asks_when_the_launcher_is_gone() {
         let mut reaper = Reaper::default();
-        let (launcher, init) = (exiting(0), exiting(7));
-        reaper.add_launcher(Pid::from_raw(launcher));
-        assert!(!reaper.is_idle());
-        reaper.want(1, launcher, init);
-        reaper.want(2, launcher, init);
+        let (init, init_pid) = child(7);
+        let (launcher, launcher_pid) = child(0);
+        reaper.add_launcher(Pid::from_raw(launcher_pid));
+        drop(init);
+        while !reaper.ended.contains_key(&init_pid) {
+            assert!(reaper.reap().is_empty(), "nobody has asked");
+        }
+        reaper.want(1, launcher_pid, init_pid);
+        reaper.want(2, launcher_pid, init_pid);
         reaper.forget(2);
-        let status = Some(ExitStatus::Code(7));
-        while !reaper.ended.contains_key(&init) && !reaper.wanted.is_empty() {
-            let known = reaper.reap();
-            if let [(client, FromZygote::Exited { pid, status: told })] = known[..] {
-                assert_eq!((client, pid, told), (1, init, status));
-                break;
-            }
-        }
-        while !reaper.is_idle() {
-            reaper.reap();
-        }
-        reaper.want(3, launcher, 1);
-        assert_eq!(
-            answers(&mut reaper),
-            [(
-                3,
-                FromZygote::Exited {
-                    pid: 1,
-                    status: None
-                }
-            )]
-        );
+        assert!(reaper.reap().is_empty(), "the launcher still runs");
+        assert!(!reaper.is_idle());
+        drop(launcher);
+        let exited = |pid, status| FromZygote::Exited { pid, status };
+        let told = answers(&mut reaper);
+        assert_eq!(told, [(1, exited(init_pid, Some(ExitStatus::Code(7))))]);
+        assert!(reaper.is_idle());
+        reaper.want(3, launcher_pid, init_pid);
+        assert_eq!(answers(&mut reaper), [(3, exited(init_pid, None))]);
     }
 }
