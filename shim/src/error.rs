@@ -35,6 +35,8 @@ pub enum Error {
     },
     #[error("wasm-zygote: {0}")]
     Zygote(String),
+    #[error("a bug in containerd-shim-wasm-v1: {0}")]
+    Bug(String),
     /// Said by the launcher or the guest's side as a whole sentence.
     #[error("{0}")]
     Launch(String),

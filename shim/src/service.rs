@@ -42,6 +42,19 @@ impl Service {
         }
     }
 
+    /// Does what must not stop half way: containerd may give up a call, or go
+    /// away, at which ttrpc drops what answers it.
+    async fn to_the_end<T, Work>(&self, work: impl FnOnce(Arc<Tasks>) -> Work) -> Result<T>
+    where
+        T: Send + 'static,
+        Work: Future<Output = Result<T>> + Send + 'static,
+    {
+        match tokio::spawn(work(Arc::clone(&self.tasks))).await {
+            Ok(result) => result,
+            Err(panic) => Err(Error::Bug(panic.to_string())),
+        }
+    }
+
     async fn do_create(&self, request: api::CreateTaskRequest) -> Result<u32> {
         if request.terminal {
             return Err(Error::Unimplemented("a terminal (-t)"));
@@ -54,18 +67,18 @@ impl Service {
             source: mount.source,
             options: mount.options,
         });
-        self.tasks
-            .create(CreateRequest {
-                id: request.id,
-                bundle: request.bundle.into(),
-                rootfs: rootfs.collect(),
-                stdio: StdioPaths {
-                    stdin: request.stdin,
-                    stdout: request.stdout,
-                    stderr: request.stderr,
-                },
-                options: RuntimeOptions::parse(request.options.as_ref())?,
-            })
+        let request = CreateRequest {
+            id: request.id,
+            bundle: request.bundle.into(),
+            rootfs: rootfs.collect(),
+            stdio: StdioPaths {
+                stdin: request.stdin,
+                stdout: request.stdout,
+                stderr: request.stderr,
+            },
+            options: RuntimeOptions::parse(request.options.as_ref())?,
+        };
+        self.to_the_end(|tasks| async move { tasks.create(request).await })
             .await
     }
 }
@@ -99,7 +112,10 @@ impl Task for Service {
         request: api::StartRequest,
     ) -> ttrpc::Result<api::StartResponse> {
         answer("Start", self.first_process(&request.id, &request.exec_id))?;
-        let pid = answer("Start", self.tasks.start(&request.id).await)?;
+        let pid = self
+            .to_the_end(|tasks| async move { tasks.start(&request.id).await })
+            .await;
+        let pid = answer("Start", pid)?;
         Ok(api::StartResponse {
             pid,
             ..Default::default()
@@ -112,7 +128,10 @@ impl Task for Service {
         request: api::DeleteRequest,
     ) -> ttrpc::Result<api::DeleteResponse> {
         answer("Delete", self.first_process(&request.id, &request.exec_id))?;
-        let (pid, exit) = answer("Delete", self.tasks.delete(&request.id).await)?;
+        let deleted = self
+            .to_the_end(|tasks| async move { tasks.delete(&request.id).await })
+            .await;
+        let (pid, exit) = answer("Delete", deleted)?;
         Ok(api::DeleteResponse {
             pid,
             exit_status: exit.status,

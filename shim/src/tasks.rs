@@ -103,7 +103,10 @@ impl Tasks {
         match created {
             Ok(container) => {
                 let file = request.bundle.join(PID_FILE);
-                std::fs::write(&file, container.pid.to_string()).at("can't write", file)?;
+                // Only `delete` reads it, to name the process that it killed.
+                if let Err(error) = std::fs::write(&file, container.pid.to_string()) {
+                    log::warn!("can't write {}: {error}", file.display());
+                }
                 Ok(container)
             }
             Err(error) => {
@@ -137,9 +140,12 @@ impl Tasks {
     /// Removes a stopped container; returns its pid and how it ended.
     pub async fn delete(&self, id: &str) -> Result<(u32, Exit)> {
         let (container, exit) = self.claim_stopped(id)?;
-        let removed = self.remove(&container).await;
+        if let Err(error) = self.remove(&container).await {
+            // Not forgotten: it can be deleted again.
+            self.slots().insert(id.to_owned(), Slot::Ready(container));
+            return Err(error);
+        }
         self.slots().remove(id);
-        removed?;
         self.events.publish(Event::Delete {
             id: id.to_owned(),
             pid: container.pid,

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use containerd_shim_protos::protobuf::Message;
+use containerd_shim_protos::types::introspection::RuntimeInfo;
 use shim_test::case::Case;
 use shim_test::containerd::{Containerd, Options};
 use shim_test::run::Run;
@@ -12,7 +14,7 @@ use shim_test::{command, leak, paths};
 
 crate::tests! {
     any: one_cpu;
-    wasm: installed_and_moved
+    wasm: installed_and_moved, says_what_it_is
 }
 
 /// A containerd of its own with that shim runs a guest to its end.
@@ -54,4 +56,20 @@ fn installed_and_moved(case: &Case) {
     hello_with(case, "installed", &first.join("usr/local/bin"), &[]);
     fs::rename(first.join("usr/local"), second.join("elsewhere")).expect("the tree moves");
     hello_with(case, "moved", &second.join("elsewhere/bin"), &[]);
+}
+
+/// `-info` as containerd 2.x and Docker ask it, and `-v` as people do.
+fn says_what_it_is(_: &Case) {
+    let call = |flag: &str| {
+        let mut shim = Command::new(paths::shim_tree().join("bin/containerd-shim-wasm-v1"));
+        shim.arg(flag);
+        let output = command::output(shim, Duration::from_secs(10));
+        output.expect_code(0);
+        output.stdout
+    };
+    let info = RuntimeInfo::parse_from_bytes(&call("-info")).expect("a RuntimeInfo");
+    assert_eq!(info.name, paths::WASM);
+    let version = String::from_utf8(call("-v")).expect("text");
+    assert!(!info.version.version.is_empty());
+    assert!(version.contains(&info.version.version), "{version}");
 }
