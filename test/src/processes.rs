@@ -37,6 +37,11 @@ fn read(pid: u32) -> Option<Process> {
     })
 }
 
+/// The command line of one process.
+pub fn command_line(pid: u32) -> Option<String> {
+    read(pid).map(|process| process.command_line)
+}
+
 /// The shims of a namespace that are running now. The first field of their
 /// pid is theirs for as long as the caller sees it listed again.
 pub fn shims(namespace: &str) -> Vec<Process> {

@@ -10,6 +10,7 @@ mod fork;
 mod guest;
 mod launcher;
 mod reaper;
+mod title;
 mod zygote;
 
 use std::path::Path;

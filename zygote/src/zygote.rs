@@ -11,7 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::child_signal::ChildSignal;
 use crate::error::{Context, Error, Result};
 use crate::reaper::Reaper;
-use crate::{fds, fork, guest, launcher};
+use crate::{fds, fork, guest, launcher, title};
 
 /// How long a zygote without shims stays for the next one.
 const IDLE: Duration = Duration::from_secs(10);
@@ -21,6 +21,7 @@ const IDLE: Duration = Duration::from_secs(10);
 pub fn serve(path: &Path) -> Result<()> {
     // Its loader's name says nothing to who looks at the processes.
     let _ = rustix::thread::set_name(c"wasm-zygote");
+    title::find();
     // A session of its own: the end of the shim that started this process, or
     // of its pod, is not for it.
     let _ = rustix::process::setsid();

@@ -1,6 +1,7 @@
 //! The task service: states, pids, events, metrics.
 
 use std::path::Path;
+use std::time::Duration;
 
 use containerd_shim_protos::protobuf::Enum;
 use containerd_shim_protos::ttrpc::Code;
@@ -9,7 +10,7 @@ use shim_test::bundle;
 use shim_test::case::Case;
 use shim_test::guest_image::GUEST;
 use shim_test::task::{Shim, V2, V3};
-use shim_test::{paths, processes};
+use shim_test::{paths, processes, wait};
 
 crate::tests! {
     any: created_started_stopped, events_in_order, list_and_ps, metrics;
@@ -173,6 +174,12 @@ fn list_and_ps(case: &Case) {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(pids.contains(&pid.to_string().as_str()), "{table}");
+    // What `ps` and `docker top` show is the program, not its runtime.
+    wait::until_clean(Duration::from_secs(10), || {
+        let line = processes::command_line(pid).unwrap_or_default();
+        let shown = line.starts_with("/guest") && line.ends_with(" sleep");
+        (!shown).then_some(line)
+    });
     case.containerd.ctr.kill(&id, "SIGKILL").expect_code(0);
     case.containerd.events().wait(&id, "/tasks/exit");
     assert_eq!(
@@ -206,8 +213,7 @@ fn metrics(case: &Case) {
     assert!(value(&["cpuacct.usage", "cpu.usage_usec"]) > 0.0, "{table}");
     assert!(value(&["pids.current"]) >= 1.0, "{table}");
     live.close_stdin();
-    live.finish(std::time::Duration::from_secs(20))
-        .expect_code(0);
+    live.finish(Duration::from_secs(20)).expect_code(0);
 }
 
 /// What is not there says so and harms nothing.
@@ -230,6 +236,5 @@ fn unsupported_answers(case: &Case) {
         );
     }
     live.send("after\n").expect_line("after").close_stdin();
-    live.finish(std::time::Duration::from_secs(20))
-        .expect_code(0);
+    live.finish(Duration::from_secs(20)).expect_code(0);
 }

@@ -9,6 +9,7 @@ use super::module::{ENTRY, Module, reason};
 use super::preopens;
 use crate::fds;
 use crate::fork::exit;
+use crate::title;
 
 /// As a program ends that calls `abort`: 128 + SIGABRT.
 const TRAPPED: i32 = 134;
@@ -60,6 +61,7 @@ fn texts(values: &[String]) -> Vec<&str> {
 
 /// Shows the program's name where tools list processes, in place of the zygote's.
 fn name_process(workload: &Workload) {
+    title::set(&workload.args);
     let name = workload.args[0].rsplit('/').next().unwrap_or_default();
     if let Ok(name) = std::ffi::CString::new(name) {
         let _ = rustix::thread::set_name(&name);
