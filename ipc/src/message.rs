@@ -69,6 +69,8 @@ pub struct Launch {
     pub systemd_cgroup: bool,
     /// chroot in place of pivot_root, for a rootfs on the initramfs.
     pub no_pivot_root: bool,
+    /// Leave the container with the zygote's session keyring.
+    pub no_new_keyring: bool,
 }
 
 impl Launch {

@@ -11,6 +11,7 @@ use crate::error::Result;
 pub struct RuntimeOptions {
     pub systemd_cgroup: bool,
     pub no_pivot_root: bool,
+    pub no_new_keyring: bool,
 }
 
 impl RuntimeOptions {
@@ -23,6 +24,7 @@ impl RuntimeOptions {
         Ok(Self {
             systemd_cgroup: options.systemd_cgroup,
             no_pivot_root: options.no_pivot_root,
+            no_new_keyring: options.no_new_keyring,
         })
     }
 }

@@ -213,6 +213,7 @@ pub fn launch(id: String, bundle: &Path, options: RuntimeOptions) -> Launch {
         state: bundle.join("launch"),
         systemd_cgroup: options.systemd_cgroup,
         no_pivot_root: options.no_pivot_root,
+        no_new_keyring: options.no_new_keyring,
     }
 }
 

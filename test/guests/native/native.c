@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -29,11 +30,15 @@ static void identity(void) {
     print_status("Seccomp:");
 }
 
+/* The serial number of the session keyring, KEYCTL_GET_KEYRING_ID of -3. */
+static void keyring(void) { printf("%ld\n", syscall(SYS_keyctl, 0, -3, 0)); }
+
 int main(int argc, char **argv) {
     const char *job = argc > 1 ? argv[1] : "hello";
     if (!strcmp(job, "hello")) puts("hello from native code");
     else if (!strcmp(job, "exit") && argc > 2) return atoi(argv[2]);
     else if (!strcmp(job, "id")) identity();
+    else if (!strcmp(job, "keyring")) keyring();
     else if (!strcmp(job, "env")) { for (char **e = environ; *e; e++) puts(*e); }
     else if (!strcmp(job, "sleep")) {
         /* Handles nothing: as pid 1 of a namespace it ignores SIGTERM. */

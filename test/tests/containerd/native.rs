@@ -9,7 +9,7 @@ use shim_test::guest_image::{self, NATIVE, USER_ID};
 
 crate::tests! {
     any: native_hello, native_exit_code, native_sigkill, native_sigterm_handled, native_environment,
-        native_user_of_image, native_identity;
+        native_user_of_image, native_identity, keyrings_are_not_shared;
     wasm:
 }
 
@@ -108,4 +108,19 @@ fn native_identity(case: &Case) {
             "no {line:?}:\n{output}"
         );
     }
+}
+
+/// Keys in the session keyring would be everybody's.
+fn keyrings_are_not_shared(case: &Case) {
+    let keyring = |id: &str| {
+        let run = case.run(id).program(NATIVE, ["keyring"]);
+        run.output()
+            .success()
+            .trim()
+            .parse::<i64>()
+            .expect("a number")
+    };
+    let (one, other) = (keyring("a"), keyring("b"));
+    assert!(one > 0 && other > 0, "{one}, {other}");
+    assert_ne!(one, other);
 }

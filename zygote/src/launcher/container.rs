@@ -12,7 +12,7 @@ use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::hide;
+use super::{hide, keyring};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -31,6 +31,9 @@ impl Created {
         let workload = Workload::from_spec(&bundle.spec)?;
         private_folder(&launch.state)?;
         let lock = lock(launch)?;
+        if !launch.no_new_keyring {
+            keyring::join_own(&launch.id)?;
+        }
         let (verdict, reporter) = Verdict::channel()?;
         let guest = Guest::new(workload, reporter, connection);
         let built = build(launch, stdio, guest);

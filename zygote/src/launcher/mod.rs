@@ -5,6 +5,7 @@
 
 mod container;
 mod hide;
+mod keyring;
 
 use std::os::fd::OwnedFd;
 
