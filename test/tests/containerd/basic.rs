@@ -108,13 +108,19 @@ fn working_directory(case: &Case) {
         case.run("a").guest(["read", "greeting"]).output().success(),
         "hello from the image\n"
     );
-    assert_eq!(
-        case.run("b")
-            .guest(["read", "nested/inner"])
-            .output()
-            .success(),
-        "inner\n"
-    );
+    // Not by chance: each round has other environment, so another heap.
+    for round in 0..8 {
+        let padding = format!("PADDING={}", "x".repeat(round * 41));
+        assert_eq!(
+            case.run("b")
+                .flags(["--env", &padding])
+                .guest(["read", "nested/inner"])
+                .output()
+                .success(),
+            "inner\n",
+            "round {round}"
+        );
+    }
 }
 
 fn cwd_flag(case: &Case) {

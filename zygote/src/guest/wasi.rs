@@ -18,14 +18,11 @@ const TRAPPED: i32 = 134;
 pub fn run(mut module: Module, workload: &Workload) -> ! {
     name_process(workload);
     fds::close_all_but_stdio();
-    let environ = workload.wasi_environ();
-    let preopens = preopens::list(workload);
-    module.wasi.init_wasi(
-        Some(texts(&workload.args)),
-        Some(texts(&environ)),
-        Some(texts(&preopens)),
-    );
-    let code = match call_entry(&mut module) {
+    let ran = preopens::open(workload).and_then(|wasi| {
+        module.wasi = wasi;
+        call_entry(&mut module)
+    });
+    let code = match ran {
         Ok(()) => exit_code(&module),
         Err(error) => match *error {
             WasmEdgeError::Core(CoreError::Common(CoreCommonError::Terminated)) => {
@@ -53,10 +50,6 @@ fn call_entry(module: &mut Module) -> WasmEdgeResult<()> {
 /// What the program gave `proc_exit`, 0 if it returned.
 fn exit_code(module: &Module) -> i32 {
     i32::try_from(module.wasi.exit_code() & 0xff).unwrap_or(TRAPPED)
-}
-
-fn texts(values: &[String]) -> Vec<&str> {
-    values.iter().map(String::as_str).collect()
 }
 
 /// Shows the program's name where tools list processes, in place of the zygote's.
