@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use crate::cgroup::Cgroup;
 use crate::error::{Context, Error, Result};
-use crate::events::{Event, EventQueue};
+use crate::event::Event;
+use crate::events::EventQueue;
 use crate::exit_info;
 use crate::launcher::{Launcher, Parentage};
 use crate::stdio::{self, StdioPaths};

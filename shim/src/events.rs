@@ -1,50 +1,21 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use containerd_shim_protos::events::task::{TaskCreate, TaskDelete, TaskExit, TaskIO, TaskStart};
 use containerd_shim_protos::protobuf::MessageField;
-use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::shim::event::Envelope;
 use containerd_shim_protos::shim::events::ForwardRequest;
 use containerd_shim_protos::shim_async::{Client, EventsClient};
-use containerd_shim_protos::{topics, ttrpc};
+use containerd_shim_protos::ttrpc::{self, Code};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::container::Exit;
-use crate::error::Result;
-use crate::message::{any, timestamp};
-use crate::stdio::StdioPaths;
+use crate::event::Event;
+use crate::message::timestamp;
 
 /// How long an event is offered to a containerd that is away.
 const KEEP_FOR: Duration = Duration::from_secs(30);
 /// How long the last events may take when the shim ends.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
-
-/// What happened to a task (containerd.events.Task*).
-#[derive(Debug, Clone)]
-pub enum Event {
-    Create {
-        id: String,
-        bundle: String,
-        stdio: StdioPaths,
-        pid: u32,
-    },
-    Start {
-        id: String,
-        pid: u32,
-    },
-    Exit {
-        id: String,
-        pid: u32,
-        exit: Exit,
-    },
-    Delete {
-        id: String,
-        pid: u32,
-        exit: Exit,
-    },
-}
 
 /// Where the task side puts events: in order, without waiting.
 #[derive(Debug, Clone)]
@@ -105,7 +76,7 @@ async fn forward(mut link: Link, mut queue: mpsc::UnboundedReceiver<Queued>) {
         let deadline = tokio::time::Instant::now() + KEEP_FOR;
         let mut pause = Duration::from_millis(10);
         while let Err(error) = link.send(&queued).await {
-            if tokio::time::Instant::now() > deadline {
+            if is_refusal(&error) || tokio::time::Instant::now() > deadline {
                 log::warn!("containerd was not told of {:?}: {error}", queued.event);
                 break;
             }
@@ -114,6 +85,11 @@ async fn forward(mut link: Link, mut queue: mpsc::UnboundedReceiver<Queued>) {
             pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
+}
+
+/// Whether containerd has answered: it would not answer otherwise next time.
+fn is_refusal(error: &ttrpc::Error) -> bool {
+    matches!(error, ttrpc::Error::RpcStatus(status) if status.code() != Code::DEADLINE_EXCEEDED)
 }
 
 struct Link {
@@ -147,8 +123,10 @@ impl Link {
 }
 
 fn envelope(queued: &Queued, namespace: &str) -> ttrpc::Result<Envelope> {
-    let (topic, event) =
-        encode(&queued.event).map_err(|error| ttrpc::Error::Others(error.to_string()))?;
+    let (topic, event) = queued
+        .event
+        .encode()
+        .map_err(|error| ttrpc::Error::Others(error.to_string()))?;
     Ok(Envelope {
         timestamp: MessageField::some(timestamp(queued.at)),
         namespace: namespace.to_owned(),
@@ -156,86 +134,4 @@ fn envelope(queued: &Queued, namespace: &str) -> ttrpc::Result<Envelope> {
         event: MessageField::some(event),
         ..Default::default()
     })
-}
-
-fn encode(event: &Event) -> Result<(&'static str, Any)> {
-    Ok(match event.clone() {
-        Event::Create {
-            id,
-            bundle,
-            stdio,
-            pid,
-        } => (
-            topics::TASK_CREATE_EVENT_TOPIC,
-            any(&TaskCreate {
-                container_id: id,
-                bundle,
-                io: MessageField::some(TaskIO {
-                    stdin: stdio.stdin,
-                    stdout: stdio.stdout,
-                    stderr: stdio.stderr,
-                    ..Default::default()
-                }),
-                pid,
-                ..Default::default()
-            })?,
-        ),
-        Event::Start { id, pid } => (
-            topics::TASK_START_EVENT_TOPIC,
-            any(&TaskStart {
-                container_id: id,
-                pid,
-                ..Default::default()
-            })?,
-        ),
-        Event::Exit { id, pid, exit } => (
-            topics::TASK_EXIT_EVENT_TOPIC,
-            any(&TaskExit {
-                // The id of the process is that of the task for the first one.
-                id: id.clone(),
-                container_id: id,
-                pid,
-                exit_status: exit.status,
-                exited_at: MessageField::some(timestamp(exit.at)),
-                ..Default::default()
-            })?,
-        ),
-        Event::Delete { id, pid, exit } => (
-            topics::TASK_DELETE_EVENT_TOPIC,
-            any(&TaskDelete {
-                container_id: id,
-                pid,
-                exit_status: exit.status,
-                exited_at: MessageField::some(timestamp(exit.at)),
-                ..Default::default()
-            })?,
-        ),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use containerd_shim_protos::protobuf::Message;
-
-    use super::*;
-
-    #[test]
-    fn events_are_named_as_containerd_registers_them() {
-        let exit = Exit {
-            status: 3,
-            at: SystemTime::UNIX_EPOCH + Duration::new(7, 9),
-        };
-        let (topic, any) = encode(&Event::Exit {
-            id: "a".into(),
-            pid: 5,
-            exit,
-        })
-        .unwrap();
-        assert_eq!(topic, "/tasks/exit");
-        assert_eq!(any.type_url, "containerd.events.TaskExit");
-        let event = TaskExit::parse_from_bytes(&any.value).unwrap();
-        assert_eq!((event.container_id.as_str(), event.id.as_str()), ("a", "a"));
-        assert_eq!((event.pid, event.exit_status), (5, 3));
-        assert_eq!((event.exited_at.seconds, event.exited_at.nanos), (7, 9));
-    }
 }

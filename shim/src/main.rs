@@ -11,6 +11,7 @@ mod connection;
 mod container;
 mod delete;
 mod error;
+mod event;
 mod events;
 mod exit_info;
 mod info;
