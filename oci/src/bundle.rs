@@ -58,14 +58,22 @@ impl Bundle {
 
     /// Whether the container's mounts are its own alone.
     pub fn has_own_mounts(&self) -> bool {
+        self.has_own(LinuxNamespaceType::Mount)
+    }
+
+    /// Whether the container's processes end with the first of them, as those
+    /// of a pid namespace do.
+    pub fn has_own_pids(&self) -> bool {
+        self.has_own(LinuxNamespaceType::Pid)
+    }
+
+    fn has_own(&self, kind: LinuxNamespaceType) -> bool {
         let linux = self.spec.linux().as_ref();
         linux
             .and_then(|linux| linux.namespaces().as_ref())
             .into_iter()
             .flatten()
-            .any(|namespace| {
-                namespace.typ() == LinuxNamespaceType::Mount && namespace.path().is_none()
-            })
+            .any(|namespace| namespace.typ() == kind && namespace.path().is_none())
     }
 
     pub fn has_poststop_hooks(&self) -> bool {

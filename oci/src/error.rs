@@ -18,4 +18,9 @@ pub enum Error {
     Nul { what: &'static str, value: String },
     #[error("process.cwd {0:?} is not an absolute path")]
     RelativeCwd(PathBuf),
+    #[error(
+        "{0} asks for an SELinux label, which this runtime can't apply yet; \
+         set enable_selinux = false in containerd's configuration, or run without a label"
+    )]
+    Selinux(&'static str),
 }

@@ -6,6 +6,7 @@ mod bundle;
 mod entrypoint;
 mod error;
 mod format;
+mod mountinfo;
 mod mounts;
 mod preopen;
 mod workload;
@@ -14,11 +15,10 @@ pub use bundle::Bundle;
 pub use entrypoint::candidates;
 pub use error::{Error, Result};
 pub use format::{Format, MAGIC_LEN};
+pub use mountinfo::MountInfo;
 pub use mounts::host_views;
 pub use preopen::Preopen;
 pub use workload::Workload;
 
-/// Why `config.json` could not be read or written.
-pub use oci_spec::OciSpecError as SpecError;
 /// `config.json` as the OCI runtime spec defines it.
 pub use oci_spec::runtime as spec;

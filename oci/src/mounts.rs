@@ -2,6 +2,8 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Mount, Spec};
 
+use crate::MountInfo;
+
 /// The file systems that show the kernel rather than files.
 ///
 /// A Wasm guest has no use for them (WASI has no /proc) and much harm: through
@@ -21,26 +23,11 @@ pub fn host_views(mountinfo: &str, spec: &Spec) -> Vec<PathBuf> {
         .filter(|mount| is_bind(mount))
         .map(|mount| mount.destination().as_path())
         .collect();
-    mountinfo
-        .lines()
-        .filter_map(|line| {
-            let (place, filesystem) = line.split_once(" - ")?;
-            let kind = filesystem.split(' ').next()?;
-            let path = unescape(place.split(' ').nth(4)?);
-            (HOST_VIEWS.contains(&kind) && !wanted.iter().any(|wanted| path.starts_with(wanted)))
-                .then_some(path)
-        })
+    MountInfo::list(mountinfo)
+        .filter(|mount| HOST_VIEWS.contains(&mount.kind))
+        .map(|mount| mount.target)
+        .filter(|path| !wanted.iter().any(|wanted| path.starts_with(wanted)))
         .collect()
-}
-
-/// The kernel writes space, tab, newline and backslash in octal.
-fn unescape(text: &str) -> PathBuf {
-    let plain = text
-        .replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\");
-    PathBuf::from(plain)
 }
 
 /// Whether a mount shows files of the host or of a volume: a bind mount.

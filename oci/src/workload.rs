@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 
 use crate::preopen::{Preopen, preopens};
 use crate::{Error, Result, candidates};
@@ -14,6 +14,8 @@ pub struct Workload {
     pub env: Vec<String>,
     /// `process.cwd`, absolute.
     pub cwd: PathBuf,
+    /// `process.apparmorProfile`, if there is one to apply.
+    pub apparmor_profile: Option<String>,
     /// The folders a Wasm guest finds open.
     pub preopens: Vec<Preopen>,
 }
@@ -32,10 +34,15 @@ impl Workload {
         if !cwd.is_absolute() {
             return Err(Error::RelativeCwd(cwd));
         }
+        refuse_selinux(spec, process)?;
         Ok(Self {
             args,
             env,
             cwd,
+            apparmor_profile: process
+                .apparmor_profile()
+                .clone()
+                .filter(|profile| !profile.is_empty()),
             preopens: preopens(spec.mounts().as_deref()),
         })
     }
@@ -61,6 +68,26 @@ impl Workload {
             .iter()
             .rev()
             .find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+/// libcontainer takes SELinux labels and does nothing with them: a container
+/// that is to be confined by one must not run without.
+fn refuse_selinux(spec: &Spec, process: &Process) -> Result<()> {
+    let linux = spec.linux().as_ref();
+    let labels = [
+        ("process.selinuxLabel", process.selinux_label().as_deref()),
+        (
+            "linux.mountLabel",
+            linux.and_then(|linux| linux.mount_label().as_deref()),
+        ),
+    ];
+    match labels
+        .iter()
+        .find(|(_, label)| label.is_some_and(|label| !label.is_empty()))
+    {
+        Some((field, _)) => Err(Error::Selinux(field)),
+        None => Ok(()),
     }
 }
 
@@ -104,6 +131,15 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_label_or_profile_is_none() {
+        let fields = r#""cwd":"/","args":["a"],"selinuxLabel":"""#;
+        let none = workload(&format!(r#"{{{fields},"apparmorProfile":""}}"#)).unwrap();
+        assert_eq!(none.apparmor_profile, None);
+        let some = workload(&format!(r#"{{{fields},"apparmorProfile":"p"}}"#)).unwrap();
+        assert_eq!(some.apparmor_profile.as_deref(), Some("p"));
+    }
+
+    #[test]
     fn pwd_of_the_user_stays() {
         let workload = workload(r#"{"cwd":"/work","args":["a"],"env":["PWD=/mine"]}"#).unwrap();
         assert_eq!(workload.wasi_environ(), ["PWD=/mine"]);
@@ -120,6 +156,8 @@ mod tests {
             workload(r#"{"cwd":"work","args":["a"]}"#),
             Err(Error::RelativeCwd(_))
         ));
+        let label = workload(r#"{"cwd":"/","args":["a"],"selinuxLabel":"u:r:t:s0"}"#).unwrap_err();
+        assert!(label.to_string().contains("process.selinuxLabel"));
         let nul = workload(r#"{"cwd":"/","args":["a","b\u0000c"]}"#).unwrap_err();
         assert!(nul.to_string().contains("NUL"));
     }

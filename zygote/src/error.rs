@@ -22,8 +22,6 @@ pub enum Error {
     },
     #[error(transparent)]
     Oci(#[from] oci::Error),
-    #[error("config.json can't be written anew: {0}")]
-    Config(#[from] oci::SpecError),
     /// Said by the guest's side, as a whole sentence.
     #[error("{0}")]
     Guest(String),

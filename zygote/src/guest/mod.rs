@@ -1,6 +1,7 @@
 //! The guest: what runs as the container's init process, inside all that
 //! confines it. Everything hostile (the program file, its code) is met here.
 
+mod apparmor;
 mod capabilities;
 mod module;
 mod native;
@@ -54,13 +55,13 @@ impl Guest {
 }
 
 impl Executor for Guest {
-    fn validate(&self, _: &oci::spec::Spec) -> Result<(), ExecutorValidationError> {
+    fn validate(&self, spec: &oci::spec::Spec) -> Result<(), ExecutorValidationError> {
         let guest = &self.0;
         fds::close(guest.connection);
         // From here on the process can be ended as its user expects, though
         // its program has not begun.
         signals::end_on_termination();
-        let loaded = capabilities::as_after_exec()
+        let loaded = capabilities::confine(spec)
             .map_err(|error| format!("capabilities can't be dropped: {error}"))
             .and_then(|()| Program::load(&guest.workload));
         guest.reporter.send(&match &loaded {

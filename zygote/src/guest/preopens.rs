@@ -140,6 +140,7 @@ mod tests {
                 args: vec!["a".repeat(round)],
                 env: Vec::new(),
                 cwd: cwd.clone(),
+                apparmor_profile: None,
                 preopens: Vec::new(),
             };
             let (wasi, dots) = open_with_dots(&workload).unwrap();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access, getgid, getuid};
 use oci::{Format, MAGIC_LEN, Workload};
 
+use super::apparmor;
 use super::module::Module;
 
 /// A program that was found and may be run.
@@ -28,6 +29,9 @@ impl Program {
         let shown = path.display();
         match Format::of(&bytes) {
             Format::Module => {
+                if let Some(profile) = &workload.apparmor_profile {
+                    apparmor::change_profile(profile)?;
+                }
                 read(&mut file, u64::MAX, &mut bytes, &path)?;
                 Ok(Self::Module(Module::load(&path, &bytes)?))
             }

@@ -1,4 +1,5 @@
 use std::fs::{DirBuilder, File};
+use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -8,6 +9,7 @@ use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -29,8 +31,15 @@ impl Created {
     pub fn create(launch: &Launch, stdio: [OwnedFd; 3], connection: &Channel) -> Result<Self> {
         let bundle = Bundle::load(&launch.bundle)?;
         let workload = Workload::from_spec(&bundle.spec)?;
+        check_apparmor(&workload)?;
         private_folder(&launch.state)?;
         let lock = lock(launch)?;
+        if is_alone(connection) {
+            // The shim died before this had the lock, and who cleans up after
+            // it may have been here already.
+            let _ = std::fs::remove_dir_all(&launch.state);
+            return Err(ipc::Error::Closed.into());
+        }
         if !launch.no_new_keyring {
             keyring::join_own(&launch.id)?;
         }
@@ -85,9 +94,14 @@ impl Created {
         Ok(connection.send(&created, &[self.pidfd.as_fd()])?)
     }
 
-    /// Lets the process run, and runs the poststart hooks.
+    /// Lets the process run, and runs the poststart hooks; one that fails ends
+    /// the process (OCI runtime spec, "Lifecycle", step 10).
     pub fn start(&mut self) -> Result<()> {
-        Ok(self.container.start()?)
+        let started = self.container.start();
+        if started.is_err() {
+            let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        }
+        Ok(started?)
     }
 
     /// Undoes all that `create` did, as far as it can be undone: nobody is left
@@ -123,22 +137,44 @@ fn build(
 }
 
 /// Tells who cleans up after a shim that died that this launcher still works on
-/// its container. A lock of the process, which its children do not inherit.
+/// its container, and which process it is. A lock of the process, which its
+/// children do not inherit.
 fn lock(launch: &Launch) -> Result<File> {
     let path = launch.lock_file();
-    let file = File::create(&path).map_err(|source| Error::Write { path, source })?;
+    let mut file = File::create(&path).map_err(|source| Error::Write { path, source })?;
     rustix::fs::fcntl_lock(&file, FlockOperation::LockExclusive)
         .context("can't lock the container's state")?;
+    write!(file, "{}", std::process::id()).context("can't write the launcher's pid")?;
     Ok(file)
 }
 
+/// libcontainer would fail too, but without a word of AppArmor.
+fn check_apparmor(workload: &Workload) -> Result<()> {
+    let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    match &workload.apparmor_profile {
+        Some(profile) if !enabled.is_ok_and(|text| text.starts_with('Y')) => {
+            Err(Error::Guest(format!(
+                "the AppArmor profile {profile:?} (process.apparmorProfile) can't be applied: \
+                 this kernel has no AppArmor, or it is off"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the shim has closed its end.
+fn is_alone(connection: &Channel) -> bool {
+    let mut fds = [PollFd::new(connection.as_fd(), PollFlags::empty())];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|closed| closed > 0)
+}
+
+/// Makes the folder, but not those above: a bundle that is gone stays so.
 fn private_folder(path: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| Error::Write {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made.map_err(|source| Error::Write {
             path: path.to_owned(),
             source,
-        })
+        }),
+    }
 }

@@ -10,20 +10,41 @@ use oci::Bundle;
 use crate::error::{Context, Error, Result};
 use crate::fork::fork;
 
+/// How often to look again: what one pass unmounts may have covered another.
+const PASSES: usize = 3;
+
 /// Takes the kernel's views (/proc and the like) out of a container whose init
 /// process waits: what only a native program needs is gone before a Wasm guest
-/// runs.
+/// runs. Fails if one is left.
 ///
 /// libcontainer itself needs /proc until the end of its set-up, when its
 /// process has lost the right to unmount; so a child of the launcher does it.
 pub fn unmount_views(bundle: &Bundle, pid: i32, pidfd: &OwnedFd) -> Result<()> {
+    for _ in 0..PASSES {
+        let views = views(bundle, pid)?;
+        if views.is_empty() {
+            return Ok(());
+        }
+        unmount(pidfd, &views)?;
+    }
+    match views(bundle, pid)?.first() {
+        None => Ok(()),
+        Some(view) => Err(Error::Guest(format!(
+            "{} of the container shows the kernel and can't be taken from a WebAssembly guest, \
+             as another mount covers it; leave one of the two out of config.json",
+            view.display()
+        ))),
+    }
+}
+
+fn views(bundle: &Bundle, pid: i32) -> Result<Vec<PathBuf>> {
     let mountinfo = std::fs::read_to_string(format!("/proc/{pid}/mountinfo"))
         .context("can't read the container's mounts")?;
-    let views = oci::host_views(&mountinfo, &bundle.spec);
-    if views.is_empty() {
-        return Ok(());
-    }
-    let child = fork(|| match unmount_in(pidfd, &views) {
+    Ok(oci::host_views(&mountinfo, &bundle.spec))
+}
+
+fn unmount(pidfd: &OwnedFd, views: &[PathBuf]) -> Result<()> {
+    let child = fork(|| match unmount_in(pidfd, views) {
         Ok(()) => 0,
         Err(errno) => errno as i32,
     })?;
@@ -43,7 +64,7 @@ fn unmount_in(container: &OwnedFd, views: &[PathBuf]) -> std::result::Result<(),
     setns(container, CloneFlags::CLONE_NEWNS)?;
     for view in views {
         match umount2(view, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
-            // Below a view that is gone already.
+            // Below a view that is gone already, or covered: looked at again.
             Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {}
             Err(errno) => return Err(errno),
         }

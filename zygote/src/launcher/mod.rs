@@ -20,7 +20,7 @@ pub fn run(connection: Channel) -> i32 {
     match serve(&connection) {
         Ok(()) | Err(Error::Ipc(ipc::Error::Closed)) => 0,
         Err(error) => {
-            let reason = error.to_string();
+            let reason = shortened(error.to_string());
             // If nobody listens any more, there is nobody to tell.
             i32::from(
                 connection
@@ -29,6 +29,17 @@ pub fn run(connection: Channel) -> i32 {
             )
         }
     }
+}
+
+/// A reason that fits into one message whatever characters JSON has to escape
+/// in it: a name from a hostile module can be long.
+fn shortened(mut reason: String) -> String {
+    const LONGEST: usize = ipc::MAX_MESSAGE / 8;
+    if reason.len() > LONGEST {
+        reason.truncate(reason.floor_char_boundary(LONGEST));
+        reason.push('…');
+    }
+    reason
 }
 
 fn serve(connection: &Channel) -> Result<()> {
@@ -56,4 +67,19 @@ fn serve(connection: &Channel) -> Result<()> {
         ToLauncher::Start => return Err(Error::OutOfOrder("a start before a create")),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_reason_fits_into_a_message() {
+        assert_eq!(shortened("short".into()), "short");
+        let long = shortened("\u{1}ä".repeat(ipc::MAX_MESSAGE));
+        let (one, other) = Channel::pair().unwrap();
+        let failed = FromLauncher::Failed { reason: long };
+        one.send(&failed, &[]).unwrap();
+        assert_eq!(other.recv::<FromLauncher>().unwrap().0, failed);
+    }
 }
