@@ -74,7 +74,8 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Locked by the launcher, as a process (fcntl(2)), as long as it lives.
+    /// Locked by the launcher, as a process (fcntl(2)), as long as it lives;
+    /// holds its pid.
     pub fn lock_file(&self) -> PathBuf {
         self.state.join("lock")
     }

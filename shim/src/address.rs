@@ -1,13 +1,13 @@
 use std::fs::File;
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Context, Result};
+use crate::socket::is_served;
 
 /// Where shims' sockets are, by containerd's convention.
 const FOLDER: &str = "/run/containerd/s";
@@ -48,46 +48,69 @@ impl Address {
     /// Listens, or says with `None` that another shim does already. A socket
     /// that a dead shim left is replaced.
     pub fn bind(&self) -> Result<Option<UnixListener>> {
-        loop {
-            // Two that find a dead shim's socket must not each remove what the
-            // other one has bound; unlocked when it is dropped.
-            let folder = Self::make_folder()?;
-            flock(&folder, FlockOperation::LockExclusive).at("can't lock", FOLDER)?;
-            match UnixListener::bind(&self.0) {
-                Ok(listener) => {
-                    std::fs::set_permissions(&self.0, PermissionsExt::from_mode(0o600))
-                        .at("can't protect", &self.0)?;
-                    return Ok(Some(listener));
-                }
-                Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                    if UnixStream::connect(&self.0).is_ok() {
-                        return Ok(None);
-                    }
-                    self.remove();
-                }
-                Err(error) => return Err(error).at("can't listen at", &self.0),
-            }
+        // Two that find a dead shim's socket must not each remove what the
+        // other one has bound.
+        let _folder = lock()?;
+        if is_served(&self.0) {
+            return Ok(None);
+        }
+        let _ = std::fs::remove_file(&self.0);
+        let listener = UnixListener::bind(&self.0).at("can't listen at", &self.0)?;
+        std::fs::set_permissions(&self.0, PermissionsExt::from_mode(0o600))
+            .at("can't protect", &self.0)?;
+        Ok(Some(listener))
+    }
+
+    /// The socket that is there now, to be removed by who is sure to own it.
+    pub fn own(self) -> Option<OwnSocket> {
+        let inode = inode(&self.0)?;
+        Some(OwnSocket {
+            path: self.0,
+            inode,
+        })
+    }
+
+    /// Removes a socket that a dead shim left.
+    pub fn remove_unless_served(&self) {
+        let _folder = lock();
+        if !is_served(&self.0) {
+            let _ = std::fs::remove_file(&self.0);
         }
     }
+}
 
-    fn make_folder() -> Result<File> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o711)
-            .create(FOLDER)
-            .at("can't create", FOLDER)?;
-        File::open(FOLDER).at("can't open", FOLDER)
-    }
+/// A socket as it was bound: another one may be there in its place later.
+#[derive(Debug)]
+pub struct OwnSocket {
+    path: PathBuf,
+    inode: (u64, u64),
+}
 
+impl OwnSocket {
     /// Removes the socket; one that is gone already is fine.
     pub fn remove(&self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _folder = lock();
+        if inode(&self.path) == Some(self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
 
-    /// Whether a shim listens there.
-    pub fn is_served(&self) -> bool {
-        UnixStream::connect(&self.0).is_ok()
-    }
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+/// Keeps others from binding and removing sockets, until it is dropped.
+fn lock() -> Result<File> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(FOLDER)
+        .at("can't create", FOLDER)?;
+    let folder = File::open(FOLDER).at("can't open", FOLDER)?;
+    flock(&folder, FlockOperation::LockExclusive).at("can't lock", FOLDER)?;
+    Ok(folder)
 }
 
 impl std::fmt::Display for Address {

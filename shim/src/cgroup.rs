@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::error::{Context, Result};
-
-/// How long a cgroup whose processes were killed may take to become empty.
-const EMPTY_WITHIN: Duration = Duration::from_secs(5);
+use crate::cgroup_path::{self, Hierarchy};
+use crate::error::{Context, Error, Result};
 
 /// A container's cgroup: one folder on v2, one for each hierarchy on v1.
 #[derive(Debug, Clone)]
@@ -30,35 +28,51 @@ impl Cgroup {
     pub fn of(cgroups_path: Option<&Path>, id: &str, systemd: bool) -> Result<Self> {
         let path = "/proc/self/mountinfo";
         let mountinfo = std::fs::read_to_string(path).at("can't read", path)?;
-        Ok(Self::with_mounts(&mountinfo, cgroups_path, id, systemd))
+        Self::with_mounts(&mountinfo, cgroups_path, id, systemd)
     }
 
-    fn with_mounts(mountinfo: &str, path: Option<&Path>, id: &str, systemd: bool) -> Self {
-        let mounts = cgroup_mounts(mountinfo);
-        let version = if mounts.iter().any(|mount| mount.controllers.is_some()) {
+    fn with_mounts(mountinfo: &str, path: Option<&Path>, id: &str, systemd: bool) -> Result<Self> {
+        let hierarchies = Hierarchy::list(mountinfo);
+        let version = if hierarchies
+            .iter()
+            .any(|hierarchy| hierarchy.controllers.is_some())
+        {
             Version::V1
         } else {
             Version::V2
         };
-        let path = match path.and_then(Path::to_str) {
-            // libcontainer expands a systemd path where systemd makes the
-            // cgroup, which it does on v2 only.
-            Some(text) if systemd && version == Version::V2 && !text.starts_with('/') => {
-                systemd_path(text)
-            }
-            Some(text) => text.trim_start_matches('/').into(),
-            None => PathBuf::from(id),
-        };
-        let folders = mounts
+        // libcontainer expands a systemd path where systemd makes the cgroup,
+        // which it does on v2 only.
+        let path = cgroup_path::from_root(path, id, systemd && version == Version::V2)?;
+        let folders = hierarchies
             .into_iter()
-            .filter_map(|mount| match (version, mount.controllers) {
+            .filter_map(|hierarchy| match (version, hierarchy.controllers) {
                 (Version::V1, None) => None,
-                (_, controllers) => {
-                    Some((controllers.unwrap_or_default(), mount.target.join(&path)))
-                }
+                (_, controllers) => Some((
+                    controllers.unwrap_or_default(),
+                    hierarchy.target.join(&path),
+                )),
             })
             .collect();
-        Self { version, folders }
+        Ok(Self { version, folders })
+    }
+
+    /// Refuses a cgroup that has processes before its container is made: they
+    /// would be killed with it.
+    pub fn check_unused(&self) -> Result<()> {
+        let used = self.folders.iter().find(|(_, folder)| {
+            let mut pids = BTreeSet::new();
+            collect_pids(folder, &mut pids);
+            !pids.is_empty()
+        });
+        match used {
+            Some((_, folder)) => Err(Error::Invalid(format!(
+                "the cgroup {} has processes already; \
+                 give each container a linux.cgroupsPath of its own",
+                folder.display()
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The folder that has a controller's files.
@@ -89,9 +103,10 @@ impl Cgroup {
         }
     }
 
-    /// Kills what is left in the cgroup and removes it.
-    pub async fn remove(&self) -> Result<()> {
-        let deadline = tokio::time::Instant::now() + EMPTY_WITHIN;
+    /// Kills what is left in the cgroup and removes it, which may take until
+    /// the killed are gone, but not longer than `within`.
+    pub async fn remove(&self, within: Duration) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + within;
         let mut pause = Duration::from_millis(1);
         loop {
             let Err(error) = self.try_remove() else {
@@ -148,69 +163,6 @@ fn collect_pids(folder: &Path, pids: &mut BTreeSet<u32>) {
     }
 }
 
-struct CgroupMount {
-    target: PathBuf,
-    /// `None` for v2.
-    controllers: Option<Vec<String>>,
-}
-
-/// The cgroup mounts among the lines of /proc/self/mountinfo (proc(5)), the
-/// named hierarchies (systemd's) left out: no container is put there. A
-/// hierarchy that is mounted twice counts once.
-fn cgroup_mounts(mountinfo: &str) -> Vec<CgroupMount> {
-    let mut seen = BTreeSet::new();
-    mountinfo
-        .lines()
-        .filter_map(|line| {
-            let (place, filesystem) = line.split_once(" - ")?;
-            let target = PathBuf::from(place.split(' ').nth(4)?);
-            let mut fields = filesystem.split(' ');
-            let kind = fields.next()?;
-            let options: Vec<String> = fields
-                .nth(1)?
-                .split(',')
-                .filter(|option| !matches!(*option, "rw" | "ro"))
-                .map(str::to_owned)
-                .collect();
-            let controllers = match kind {
-                "cgroup2" => None,
-                "cgroup" if options.iter().any(|option| option.starts_with("name=")) => {
-                    return None;
-                }
-                "cgroup" => Some(options),
-                _ => return None,
-            };
-            seen.insert(controllers.clone()).then_some(CgroupMount {
-                target,
-                controllers,
-            })
-        })
-        .collect()
-}
-
-/// `slice:prefix:name` as systemd lays it out: `a-b.slice` lies in `a.slice`.
-fn systemd_path(text: &str) -> PathBuf {
-    let mut parts = text.splitn(3, ':');
-    let slice = parts
-        .next()
-        .filter(|slice| !slice.is_empty())
-        .unwrap_or("system.slice");
-    let prefix = parts.next().unwrap_or_default();
-    let name = parts.next().unwrap_or_default();
-    let mut path = PathBuf::new();
-    let stem = slice.trim_end_matches(".slice");
-    if stem != "-" {
-        for (end, _) in stem.match_indices('-').chain([(stem.len(), "")]) {
-            path.push(format!("{}.slice", &stem[..end]));
-        }
-    }
-    if prefix.is_empty() {
-        path.join(format!("{name}.scope"))
-    } else {
-        path.join(format!("{prefix}-{name}.scope"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +179,8 @@ mod tests {
 
     #[test]
     fn one_folder_for_each_hierarchy_on_v1() {
-        let cgroup = Cgroup::with_mounts(HYBRID, Some(Path::new("/default/a")), "a", false);
+        let cgroup =
+            Cgroup::with_mounts(HYBRID, Some(Path::new("/default/a")), "a", false).unwrap();
         assert_eq!(cgroup.version, Version::V1);
         let folder = |name| cgroup.controller(name).map(|path| path.to_str().unwrap());
         assert_eq!(folder("memory"), Some("/sys/fs/cgroup/memory/default/a"));
@@ -241,27 +194,11 @@ mod tests {
 
     #[test]
     fn one_folder_on_v2() {
-        let cgroup = Cgroup::with_mounts(UNIFIED, None, "a", false);
+        let cgroup = Cgroup::with_mounts(UNIFIED, None, "a", false).unwrap();
         assert_eq!(cgroup.version, Version::V2);
         assert_eq!(
             cgroup.controller("pids"),
-            Some(Path::new("/sys/fs/cgroup/a"))
+            Some(Path::new("/sys/fs/cgroup/:youki:a"))
         );
-    }
-
-    #[test]
-    fn systemd_paths_are_laid_out_as_systemd_does() {
-        let path = Some(Path::new("kubepods-besteffort-pod1.slice:cri-containerd:a"));
-        let cgroup = Cgroup::with_mounts(UNIFIED, path, "a", true);
-        assert_eq!(
-            cgroup.controller("cpu").unwrap().to_str().unwrap(),
-            "/sys/fs/cgroup/kubepods.slice/kubepods-besteffort.slice/\
-             kubepods-besteffort-pod1.slice/cri-containerd-a.scope"
-        );
-        assert_eq!(
-            systemd_path(":docker:x"),
-            Path::new("system.slice/docker-x.scope")
-        );
-        assert_eq!(systemd_path("-.slice::x"), Path::new("x.scope"));
     }
 }

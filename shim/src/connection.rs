@@ -69,9 +69,17 @@ impl Connection {
         }
         // A zygote reads at once; one that does not for as long as hundreds of
         // questions fit into the socket is broken.
-        self.channel.get_ref().try_send(question, fds)?;
-        note(&mut asked);
-        Ok(())
+        match self.channel.get_ref().try_send(question, fds) {
+            Ok(()) => {
+                note(&mut asked);
+                Ok(())
+            }
+            Err(ipc::Error::Closed) => {
+                asked.closed = true;
+                Err(gone())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn listen(self: Arc<Self>) {
@@ -121,5 +129,5 @@ impl Connection {
 }
 
 fn gone() -> Error {
-    Error::Zygote("it ended unexpectedly; see the shim's log".into())
+    Error::Zygote("it ended unexpectedly".into())
 }

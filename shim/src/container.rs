@@ -1,9 +1,10 @@
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ipc::{ExitStatus, Launch};
+use oci::Bundle;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::watch;
 
@@ -46,6 +47,7 @@ pub struct Container {
     pub pid: u32,
     pub cgroup: Cgroup,
     pub has_poststop_hooks: bool,
+    has_own_pids: bool,
     pidfd: Watched<OwnedFd>,
     parentage: Parentage,
     held: stdio::Held,
@@ -63,7 +65,7 @@ impl Container {
         launch: Launch,
         stdio: StdioPaths,
         cgroup: Cgroup,
-        has_poststop_hooks: bool,
+        bundle: &Bundle,
         zygote: &Zygote,
         events: EventQueue,
     ) -> Result<Arc<Self>> {
@@ -75,7 +77,8 @@ impl Container {
             stdio,
             pid: u32::try_from(pid).unwrap_or_default(),
             cgroup,
-            has_poststop_hooks,
+            has_poststop_hooks: bundle.has_poststop_hooks(),
+            has_own_pids: bundle.has_own_pids(),
             pidfd: watch(pidfd).context("can't watch the container's process")?,
             parentage: launcher.parentage(),
             held,
@@ -99,10 +102,6 @@ impl Container {
 
     pub fn bundle(&self) -> &Path {
         &self.launch.bundle
-    }
-
-    pub fn rootfs(&self) -> PathBuf {
-        self.launch.bundle.join("rootfs")
     }
 
     pub fn status(&self) -> Status {
@@ -138,11 +137,27 @@ impl Container {
         }
     }
 
-    /// Signals all processes of the container.
+    /// Signals all processes of the container; also those that have outlived
+    /// its init process, of which the error tells.
     pub fn signal_all(&self, signal: Signal) -> Result<()> {
-        self.check_alive()?;
         self.cgroup.signal(signal);
-        Ok(())
+        self.check_alive()
+    }
+
+    /// Ends the init process if it was created but not started.
+    pub async fn end_unstarted(&self) -> Result<()> {
+        {
+            // Waits for a start that is under way.
+            let _launcher = self.launcher.lock().await;
+            if self.status() != Status::Created {
+                return Ok(());
+            }
+            match self.signal(Signal::KILL) {
+                Ok(()) | Err(Error::Exited(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.wait().await.map(drop)
     }
 
     pub fn close_stdin(&self) {
@@ -173,6 +188,11 @@ impl Container {
         // the process's parent as long as it lives.
         let mut launcher = self.launcher.lock().await;
         launcher.take();
+        if !self.has_own_pids {
+            // Nobody else ends what the process has left, which holds its
+            // output open: the kernel does so for a pid namespace alone.
+            self.cgroup.signal(Signal::KILL);
+        }
         let status = self.exit_status().await;
         let exit = Exit { status, at };
         self.status.send_replace(Status::Stopped(exit));

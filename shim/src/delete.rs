@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use containerd_shim_protos::api::DeleteResponse;
@@ -8,7 +8,7 @@ use containerd_shim_protos::protobuf::{Message, MessageField};
 use ipc::Launch;
 use oci::Bundle;
 use rustix::fs::FlockOperation;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::address::Address;
 use crate::args::Args;
@@ -16,6 +16,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Context, Result};
 use crate::message::timestamp;
 use crate::options::RuntimeOptions;
+use crate::rootfs;
 use crate::tasks::{PID_FILE, forget, launch};
 use crate::zygote::Zygote;
 
@@ -23,11 +24,21 @@ use crate::zygote::Zygote;
 /// is what is done to it.
 const KILLED: u32 = 128 + 9;
 
-/// How long a launcher without a shim may take to end.
-const LAUNCHER_GONE_WITHIN: Duration = Duration::from_secs(10);
+// containerd waits five seconds for all of it.
+
+/// How long a launcher without a shim may take to end by itself.
+const LAUNCHER_ENDS_WITHIN: Duration = Duration::from_secs(1);
+/// How long a launcher that was killed may take to be gone.
+const LAUNCHER_GONE_WITHIN: Duration = Duration::from_millis(500);
+/// How long the poststop hooks may take.
+const HOOKS_WITHIN: Duration = Duration::from_secs(1);
+/// How long the container's processes, which were killed, may take to be gone.
+const EMPTY_WITHIN: Duration = Duration::from_secs(1);
 
 /// Cleans up after a server that died: kills what is left of the container and
-/// removes its cgroup, mounts and state. Can be repeated.
+/// removes its cgroup, mounts and state. Can be repeated. Answers whatever
+/// happens, as containerd would keep the bundle without; what could not be
+/// done is said on standard error, which goes to containerd's log.
 pub fn delete(args: &Args) -> Result<()> {
     let bundle = match &args.bundle {
         Some(bundle) => bundle.clone(),
@@ -38,13 +49,13 @@ pub fn delete(args: &Args) -> Result<()> {
         .enable_all()
         .build()
         .context("can't start the clean-up")?;
-    runtime.block_on(clean_up(args, &bundle))?;
+    if let Err(error) = runtime.block_on(clean_up(args, &bundle)) {
+        eprintln!("clean-up of {}: {error}", args.id);
+    }
     // Not waited for: a launcher that does not end.
     runtime.shutdown_background();
-    if let Some(address) = Address::read(&bundle)
-        && !address.is_served()
-    {
-        address.remove();
+    if let Some(address) = Address::read(&bundle) {
+        address.remove_unless_served();
     }
     let response = DeleteResponse {
         pid,
@@ -58,43 +69,55 @@ pub fn delete(args: &Args) -> Result<()> {
 }
 
 async fn clean_up(args: &Args, path: &Path) -> Result<()> {
-    let rootfs = path.join("rootfs");
-    let Ok(bundle) = Bundle::load(path) else {
-        // No config.json, so no container was made of it.
-        crate::rootfs::unmount(&rootfs);
+    // The options are not given here; of those that are told to a launcher only
+    // the cgroup's driver counts now.
+    let launch = launch(args.id.clone(), path, RuntimeOptions::default());
+    if !launch.state.exists() {
+        // No launcher has begun, or all is cleaned up: what is in a cgroup of
+        // that name is another's.
+        rootfs::unmount(&rootfs::of(path));
         return Ok(());
-    };
-    // The options are not given here; the form of the path tells the driver.
-    let options = RuntimeOptions {
-        systemd_cgroup: is_systemd_path(bundle.cgroups_path()),
-        ..RuntimeOptions::default()
-    };
-    let cgroup = Cgroup::of(bundle.cgroups_path(), &args.id, options.systemd_cgroup)?;
-    let launch = launch(args.id.clone(), path, options);
-    await_launcher(&launch).await;
+    }
+    let bundle = Bundle::load(path)?;
+    // The form of the path tells the driver.
+    let systemd = is_systemd_path(bundle.cgroups_path());
+    let cgroup = Cgroup::of(bundle.cgroups_path(), &args.id, systemd)?;
     cgroup.signal(Signal::KILL);
-    if bundle.has_poststop_hooks() && launch.state.exists() {
+    end_launcher(&launch).await;
+    // What the launcher has put there meanwhile.
+    cgroup.signal(Signal::KILL);
+    if bundle.has_poststop_hooks() {
         let hooks = async { Zygote::find()?.fork().await?.delete(launch.clone()).await };
-        if let Err(error) = hooks.await {
-            eprintln!("poststop hooks of {}: {error}", args.id);
+        match tokio::time::timeout(HOOKS_WITHIN, hooks).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => eprintln!("poststop hooks of {}: {error}", args.id),
+            Err(_) => eprintln!("poststop hooks of {} are not waited for", args.id),
         }
     }
-    forget(&launch, &cgroup, &rootfs).await
+    forget(&launch, &cgroup, EMPTY_WITHIN).await
 }
 
-/// Waits for a launcher that is still at work: it finds that its shim is gone,
-/// and goes. What it makes after the clean-up would be left behind.
-async fn await_launcher(launch: &Launch) {
-    let Ok(lock) = File::options().write(true).open(launch.lock_file()) else {
+/// Sees to it that no launcher is at work any more: it finds that its shim is
+/// gone, and goes, or is killed. What it made after the clean-up would be left
+/// behind.
+async fn end_launcher(launch: &Launch) {
+    let path = launch.lock_file();
+    let Ok(lock) = File::options().write(true).open(&path) else {
         return;
     };
-    let locked = tokio::task::spawn_blocking(move || {
+    let mut locked = tokio::task::spawn_blocking(move || {
         rustix::fs::fcntl_lock(&lock, FlockOperation::LockExclusive)
     });
-    if tokio::time::timeout(LAUNCHER_GONE_WITHIN, locked)
-        .await
-        .is_err()
-    {
+    let in_time = tokio::time::timeout(LAUNCHER_ENDS_WITHIN, &mut locked).await;
+    if in_time.is_ok() {
+        return;
+    }
+    // Who holds the lock has written its pid.
+    if let Some(launcher) = read_number(&path).and_then(Pid::from_raw) {
+        let _ = kill_process(launcher, Signal::KILL);
+    }
+    let in_time = tokio::time::timeout(LAUNCHER_GONE_WITHIN, locked).await;
+    if in_time.is_err() {
         eprintln!("the launcher of {} does not end", launch.id);
     }
 }
@@ -106,9 +129,10 @@ fn is_systemd_path(path: Option<&Path>) -> bool {
 
 /// The container's init process, 0 if it was never made.
 fn read_pid(bundle: &Path) -> u32 {
-    let file: PathBuf = bundle.join(PID_FILE);
-    std::fs::read_to_string(file)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(0)
+    let pid = read_number(&bundle.join(PID_FILE));
+    pid.and_then(|pid| pid.try_into().ok()).unwrap_or(0)
+}
+
+fn read_number(file: &Path) -> Option<i32> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }

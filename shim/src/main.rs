@@ -7,9 +7,11 @@
 mod address;
 mod args;
 mod cgroup;
+mod cgroup_path;
 mod connection;
 mod container;
 mod delete;
+mod end;
 mod error;
 mod event;
 mod events;
@@ -20,16 +22,20 @@ mod logging;
 mod message;
 mod metrics;
 mod options;
+mod read_only;
 mod rootfs;
 mod server;
 mod service;
 mod signal;
+mod slots;
+mod socket;
 mod start;
 mod stdin;
 mod stdio;
 mod tasks;
 mod watched;
 mod zygote;
+mod zygote_process;
 
 use std::process::ExitCode;
 

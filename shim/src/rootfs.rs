@@ -1,5 +1,5 @@
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -14,6 +14,12 @@ pub struct Mount {
     pub kind: String,
     pub source: String,
     pub options: Vec<String>,
+}
+
+/// Where a rootfs that containerd gives as mounts is put, whatever `root.path`
+/// says: containerd names it so in config.json.
+pub fn of(bundle: &Path) -> PathBuf {
+    bundle.join("rootfs")
 }
 
 /// Mounts each on `target`, in order; undoes them all if one fails.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use containerd_shim_protos::shim_async::create_task;
 use containerd_shim_protos::ttrpc::r#async as ttrpc;
-use tokio::sync::Notify;
 
-use crate::address::Address;
+use crate::address::{Address, OwnSocket};
 use crate::args::Args;
+use crate::end::End;
 use crate::error::{Context, Error, Result};
 use crate::events::Publisher;
 use crate::logging;
@@ -36,11 +36,7 @@ pub fn serve(args: &Args) -> Result<()> {
         .enable_all()
         .build()
         .context("can't start the server")?
-        .block_on(run(args, listener))?;
-    if let Some(address) = address {
-        address.remove();
-    }
-    Ok(())
+        .block_on(run(args, listener, address.and_then(Address::own)))
 }
 
 fn inherited_listener() -> Result<UnixListener> {
@@ -58,12 +54,12 @@ fn inherited_listener() -> Result<UnixListener> {
     Ok(listener.into())
 }
 
-async fn run(args: &Args, listener: UnixListener) -> Result<()> {
+async fn run(args: &Args, listener: UnixListener, socket: Option<OwnSocket>) -> Result<()> {
     let events_address = std::env::var(TTRPC_ADDRESS).ok();
     let (events, publisher) = Publisher::start(events_address, args.namespace.clone());
-    let tasks = Arc::new(Tasks::new(Zygote::find()?, events));
-    let shutdown = Arc::new(Notify::new());
-    let mut server = listen(listener, &tasks, &shutdown)?;
+    let end = Arc::new(End::new(socket));
+    let tasks = Arc::new(Tasks::new(Zygote::find()?, events, Arc::clone(&end)));
+    let mut server = listen(listener, &tasks)?;
     server.start().await?;
     log::debug!("serving");
     // Not waited for: requests may come meanwhile, and wait in their turn.
@@ -75,7 +71,7 @@ async fn run(args: &Args, listener: UnixListener) -> Result<()> {
             }
         }
     });
-    shutdown.notified().await;
+    end.decided().await;
     log::debug!("ending");
     warming.abort();
     server.shutdown().await?;
@@ -85,14 +81,9 @@ async fn run(args: &Args, listener: UnixListener) -> Result<()> {
     Ok(())
 }
 
-fn listen(
-    listener: UnixListener,
-    tasks: &Arc<Tasks>,
-    shutdown: &Arc<Notify>,
-) -> Result<ttrpc::Server> {
+fn listen(listener: UnixListener, tasks: &Arc<Tasks>) -> Result<ttrpc::Server> {
     let service = Arc::new(Service {
         tasks: Arc::clone(tasks),
-        shutdown: Arc::clone(shutdown),
     });
     let mut services = HashMap::new();
     for name in SERVICES {

@@ -9,7 +9,6 @@ use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::shim_async::Task;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use containerd_shim_protos::ttrpc::{self, Code};
-use tokio::sync::Notify;
 
 use crate::container::{Container, Exit, Status};
 use crate::error::{Error, Result};
@@ -24,8 +23,6 @@ use crate::tasks::{CreateRequest, Tasks};
 /// Answers containerd's calls (containerd.task.v2.Task, which v3 repeats).
 pub struct Service {
     pub tasks: Arc<Tasks>,
-    /// Told when containerd wants the shim to end and nothing is left in it.
-    pub shutdown: Arc<Notify>,
 }
 
 impl Service {
@@ -127,7 +124,9 @@ impl Task for Service {
         _: &TtrpcContext,
         request: api::DeleteRequest,
     ) -> ttrpc::Result<api::DeleteResponse> {
-        answer("Delete", self.first_process(&request.id, &request.exec_id))?;
+        if !request.exec_id.is_empty() {
+            answer("Delete", self.first_process(&request.id, &request.exec_id))?;
+        }
         let deleted = self
             .to_the_end(|tasks| async move { tasks.delete(&request.id).await })
             .await;
@@ -224,11 +223,10 @@ impl Task for Service {
     async fn shutdown(
         &self,
         _: &TtrpcContext,
-        request: api::ShutdownRequest,
+        _: api::ShutdownRequest,
     ) -> ttrpc::Result<api::Empty> {
-        if request.now || self.tasks.is_empty() {
-            self.shutdown.notify_one();
-        }
+        // `now` changes nothing, as for runc's shim: running containers stay.
+        self.tasks.shut_down();
         Ok(api::Empty::default())
     }
 

@@ -38,18 +38,19 @@ pub fn start(args: &Args) -> Result<()> {
     let bundle = Bundle::load(Path::new("."))?;
     let group = bundle.group().unwrap_or(&args.id);
     let address = Address::of(&args.address, &args.namespace, group);
-    if let Some(listener) = address.bind()? {
-        let served = address
-            .write(Path::new("."))
-            .and_then(|()| spawn_server(args, listener, params.as_ref()));
-        if let Err(error) = served {
-            address.remove();
-            return Err(error);
-        }
-    } else {
+    let answer = answer(&address.to_string(), params.is_some());
+    let Some(listener) = address.bind()? else {
         address.write(Path::new("."))?;
+        return print(&answer);
+    };
+    let served = address
+        .write(Path::new("."))
+        .and_then(|()| spawn_server(args, listener, params.as_ref()));
+    if let Err(error) = served {
+        address.remove_unless_served();
+        return Err(error);
     }
-    print(&answer(&address.to_string(), params.is_some()))
+    print(&answer)
 }
 
 /// containerd 1.6 dials what it is told as an address; 1.7 and 2.x take that

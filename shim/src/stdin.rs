@@ -1,12 +1,16 @@
+use std::future::pending;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::{Mode, OFlags};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
-use crate::error::{Context, Result};
+use crate::socket::is_served;
 use crate::watched::{Watched, watch};
 
 /// How long after the start of its process a client may take to open stdin. It
@@ -20,105 +24,131 @@ const CLIENT_COMES_WITHIN: Duration = Duration::from_millis(500);
 /// own end, and when no client comes: `ctr` forgets to say so where its input
 /// ends before the process was made. Not when containerd has gone away: what
 /// ended then was its own end of the FIFO, which it opens again when it is back.
-#[derive(Debug, Clone)]
-pub struct HeldStdin(Arc<Mutex<State>>);
+#[derive(Debug)]
+pub struct HeldStdin(mpsc::UnboundedSender<Said>);
 
 #[derive(Debug)]
-struct State {
-    writer: Option<OwnedFd>,
-    client_came: bool,
+enum Said {
+    Started,
+    Close,
 }
 
 impl HeldStdin {
+    /// Holds `writer` until the input ends.
+    ///
+    /// Without a watch (root may have 128) the end is seen if the client says
+    /// it or does not come. `containerd`: a socket that containerd listens at
+    /// as long as it runs.
+    pub fn new(writer: OwnedFd, watch: Option<FifoWatch>, containerd: Option<PathBuf>) -> Self {
+        let (sender, said) = mpsc::unbounded_channel();
+        tokio::spawn(hold(writer, watch, containerd, said));
+        Self(sender)
+    }
+
     pub fn close(&self) {
-        self.state().writer = None;
+        // Nobody hears it when it is closed already.
+        let _ = self.0.send(Said::Close);
     }
 
     /// To be called when the process was started.
     pub fn started(&self) {
-        let held = self.clone();
-        if held.state().client_came {
-            return;
-        }
-        tokio::spawn(async move {
-            tokio::time::sleep(CLIENT_COMES_WITHIN).await;
-            if !held.state().client_came {
-                held.close();
-            }
-        });
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let _ = self.0.send(Said::Started);
     }
 }
 
-/// Tells who opens and closes a FIFO. To be made before the FIFO is opened, for
-/// which a client waits.
+async fn hold(
+    mut writer: OwnedFd,
+    watch: Option<FifoWatch>,
+    containerd: Option<PathBuf>,
+    mut said: mpsc::UnboundedReceiver<Said>,
+) {
+    let mut deadline = None;
+    loop {
+        tokio::select! {
+            said = said.recv() => match said {
+                Some(Said::Started) => {
+                    deadline = Some(Instant::now() + CLIENT_COMES_WITHIN);
+                    continue;
+                }
+                Some(Said::Close) | None => return,
+            },
+            () = closed(watch.as_ref()) => {}
+            () = reached(deadline) => deadline = None,
+        }
+        if containerd.as_deref().is_none_or(is_served) {
+            match release(writer, watch.as_ref()) {
+                Some(again) => writer = again,
+                None => return,
+            }
+        }
+    }
+}
+
+async fn closed(watch: Option<&FifoWatch>) {
+    match watch {
+        Some(watch) => watch.closed().await,
+        None => pending().await,
+    }
+}
+
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
+}
+
+/// Closes a writing end if it is the last one; otherwise returns one.
+fn release(writer: OwnedFd, watch: Option<&FifoWatch>) -> Option<OwnedFd> {
+    // While there is a writer, so that the kernel tells when there is none.
+    let Ok(reader) = open_again(&writer, OFlags::RDONLY) else {
+        return Some(writer);
+    };
+    drop(writer);
+    if let Some(watch) = watch {
+        watch.forget();
+    }
+    let mut fds = [PollFd::new(&reader, PollFlags::empty())];
+    let polled = poll(&mut fds, Some(&Timespec::default()));
+    if polled.is_ok() && fds[0].revents().contains(PollFlags::HUP) {
+        return None;
+    }
+    open_again(&reader, OFlags::WRONLY).ok()
+}
+
+/// Opens the FIFO that is open as `end`, without waiting for another end.
+fn open_again(end: &OwnedFd, access: OFlags) -> rustix::io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", end.as_raw_fd());
+    let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+}
+
+/// Tells when somebody closes a FIFO that was open for writing. To be made
+/// before the FIFO is opened for reading, for which a client waits.
 #[derive(Debug)]
 pub struct FifoWatch(Watched<OwnedFd>);
 
 impl FifoWatch {
-    pub fn new(fifo: &str) -> Result<Self> {
-        let what = "can't watch the stdin of a process";
-        let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).context(what)?;
-        let events = WatchFlags::OPEN | WatchFlags::CLOSE_WRITE;
-        inotify::add_watch(&watcher, fifo, events).at("can't watch the stdin", fifo)?;
-        Ok(Self(watch(watcher).context(what)?))
+    pub fn new(fifo: &str) -> std::io::Result<Self> {
+        let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        inotify::add_watch(&watcher, fifo, WatchFlags::CLOSE_WRITE)?;
+        Ok(Self(watch(watcher)?))
     }
 
-    /// Holds `writer` until the process's input ends.
-    ///
-    /// `own_opens`: how often the FIFO was opened since by this process itself.
-    /// `containerd`: a socket that containerd listens at as long as it runs.
-    pub fn hold(self, writer: OwnedFd, own_opens: usize, containerd: Option<String>) -> HeldStdin {
-        let held = HeldStdin(Arc::new(Mutex::new(State {
-            writer: Some(writer),
-            client_came: false,
-        })));
-        tokio::spawn(self.follow(Arc::downgrade(&held.0), own_opens, containerd));
-        held
-    }
-
-    async fn follow(self, held: Weak<Mutex<State>>, own_opens: usize, containerd: Option<String>) {
-        let mut opens = 0;
-        loop {
-            let Ok(seen) = self.next().await else { return };
-            let Some(held) = held.upgrade().map(HeldStdin) else {
-                return;
-            };
-            opens += seen.opens;
-            if opens > own_opens {
-                held.state().client_came = true;
+    async fn closed(&self) {
+        match self.0.readable().await {
+            Ok(mut ready) => {
+                self.forget();
+                ready.clear_ready();
             }
-            if seen.closed && containerd.as_deref().is_none_or(is_served) {
-                held.close();
-                return;
-            }
+            Err(_) => pending().await,
         }
     }
 
-    /// Waits for the next events and sums them up.
-    async fn next(&self) -> std::io::Result<Seen> {
-        let mut ready = self.0.readable().await?;
-        let mut seen = Seen::default();
+    /// Takes what has happened up to now as known.
+    fn forget(&self) {
         let mut buffer = [MaybeUninit::uninit(); 1024];
         let mut events = inotify::Reader::new(self.0.get_ref(), &mut buffer);
-        while let Ok(event) = events.next() {
-            seen.opens += usize::from(event.events().contains(ReadFlags::OPEN));
-            seen.closed |= event.events().contains(ReadFlags::CLOSE_WRITE);
-        }
-        ready.clear_ready();
-        Ok(seen)
+        while events.next().is_ok() {}
     }
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    opens: usize,
-    closed: bool,
-}
-
-fn is_served(socket: &str) -> bool {
-    UnixStream::connect(socket).is_ok()
 }

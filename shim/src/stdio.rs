@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
 
@@ -52,9 +52,9 @@ pub fn open(paths: &StdioPaths, containerd: Option<&str>) -> Result<([OwnedFd; 3
     let stdin = if paths.stdin.is_empty() {
         null()?
     } else {
-        let watch = FifoWatch::new(&paths.stdin)?;
+        let watch = FifoWatch::new(&paths.stdin).ok();
         let (reader, writer) = fifo(&paths.stdin)?;
-        held.stdin = Some(watch.hold(writer, FIFO_OPENS, containerd.map(str::to_owned)));
+        held.stdin = Some(HeldStdin::new(writer, watch, containerd.map(PathBuf::from)));
         reader
     };
     let mut output = |path: &str| -> Result<OwnedFd> {
@@ -69,9 +69,6 @@ pub fn open(paths: &StdioPaths, containerd: Option<&str>) -> Result<([OwnedFd; 3
     let stderr = output(&paths.stderr)?;
     Ok(([stdin, stdout, stderr], held))
 }
-
-/// How often [`fifo`] opens its file.
-const FIFO_OPENS: usize = 2;
 
 /// Both ends of a FIFO, both blocking: opened in the one order that waits for
 /// nobody (fifo(7): a reader without waiting always, a writer if there is one).
@@ -175,14 +172,47 @@ mod tests {
     async fn input_survives_containerd_until_it_is_closed() {
         let path = make_fifo("restart");
         let (stdin, held) = open_stdin(&path, Some("/no/such/socket"));
+        held.started();
         for part in ["before", " and after"] {
             let mut client = File::options().write(true).open(&path).unwrap();
             client.write_all(part.as_bytes()).unwrap();
             drop(client);
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(std::time::Duration::from_millis(800)).await;
         }
         held.close_stdin();
         assert_eq!(read_all(stdin).await, "before and after");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn input_goes_on_while_one_of_two_clients_is_there() {
+        let path = make_fifo("two");
+        let (stdin, held) = open_stdin(&path, None);
+        held.started();
+        let open = || File::options().write(true).open(&path).unwrap();
+        let (mut one, mut other) = (open(), open());
+        one.write_all(b"one").unwrap();
+        drop(one);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        other.write_all(b", two").unwrap();
+        drop(other);
+        assert_eq!(read_all(stdin).await, "one, two");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    /// As where root has used up the inotify instances that it may have.
+    #[tokio::test]
+    async fn without_a_watch_input_ends_when_the_client_says_so() {
+        let path = make_fifo("unwatched");
+        let (reader, writer) = fifo(&path).unwrap();
+        let held = HeldStdin::new(writer, None, None);
+        let mut client = File::options().write(true).open(&path).unwrap();
+        held.started();
+        tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+        client.write_all(b"all").unwrap();
+        drop(client);
+        held.close();
+        assert_eq!(read_all(reader).await, "all");
         std::fs::remove_file(path).unwrap();
     }
 

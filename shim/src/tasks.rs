@@ -1,6 +1,6 @@
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use ipc::Launch;
 use oci::Bundle;
@@ -8,16 +8,21 @@ use rustix::process::Signal;
 
 use crate::cgroup::Cgroup;
 use crate::container::{Container, Exit, Status};
+use crate::end::End;
 use crate::error::{Context, Error, Result};
 use crate::event::Event;
 use crate::events::EventQueue;
 use crate::options::RuntimeOptions;
 use crate::rootfs::{self, Mount};
+use crate::slots::Slots;
 use crate::stdio::StdioPaths;
 use crate::zygote::Zygote;
 
 /// The file in a bundle that names the container's init process, for `delete`.
 pub const PID_FILE: &str = "init.pid";
+
+/// How long a cgroup whose processes were killed may take to become empty.
+const EMPTY_WITHIN: Duration = Duration::from_secs(5);
 
 /// What containerd asks of Create.
 #[derive(Debug)]
@@ -29,27 +34,21 @@ pub struct CreateRequest {
     pub options: RuntimeOptions,
 }
 
-/// The containers of one shim.
+/// What containerd does with the containers of one shim.
 #[derive(Debug)]
 pub struct Tasks {
     zygote: Zygote,
     events: EventQueue,
-    slots: Mutex<HashMap<String, Slot>>,
-}
-
-#[derive(Debug)]
-enum Slot {
-    /// Being created or deleted: the id is taken, but nothing can be asked.
-    Busy,
-    Ready(Arc<Container>),
+    slots: Slots,
 }
 
 impl Tasks {
-    pub fn new(zygote: Zygote, events: EventQueue) -> Self {
+    /// `end` is decided when the shim is not needed any more.
+    pub fn new(zygote: Zygote, events: EventQueue, end: Arc<End>) -> Self {
         Self {
             zygote,
             events,
-            slots: Mutex::default(),
+            slots: Slots::new(end),
         }
     }
 
@@ -60,35 +59,20 @@ impl Tasks {
 
     /// Returns the pid of the container's init process.
     pub async fn create(&self, request: CreateRequest) -> Result<u32> {
-        let id = request.id.clone();
-        {
-            let mut slots = self.slots();
-            if slots.contains_key(&id) {
-                return Err(Error::Exists(id));
-            }
-            slots.insert(id.clone(), Slot::Busy);
-        }
-        let created = self.create_in_slot(request).await;
-        let mut slots = self.slots();
-        match created {
-            Ok(container) => {
-                let pid = container.pid;
-                slots.insert(id, Slot::Ready(container));
-                Ok(pid)
-            }
-            Err(error) => {
-                slots.remove(&id);
-                Err(error)
-            }
-        }
+        let claim = self.slots.claim_new(&request.id)?;
+        let container = self.create_in_slot(request).await?;
+        let pid = container.pid;
+        claim.put(container);
+        Ok(pid)
     }
 
     async fn create_in_slot(&self, request: CreateRequest) -> Result<Arc<Container>> {
         let bundle = Bundle::load(&request.bundle)?;
         let systemd = request.options.systemd_cgroup;
         let cgroup = Cgroup::of(bundle.cgroups_path(), &request.id, systemd)?;
+        cgroup.check_unused()?;
         let launch = launch(request.id, &request.bundle, request.options);
-        let rootfs = request.bundle.join("rootfs");
+        let rootfs = rootfs::of(&request.bundle);
         if !request.rootfs.is_empty() {
             rootfs::mount(&request.rootfs, &rootfs)?;
         }
@@ -96,7 +80,7 @@ impl Tasks {
             launch.clone(),
             request.stdio,
             cgroup.clone(),
-            bundle.has_poststop_hooks(),
+            &bundle,
             &self.zygote,
             self.events.clone(),
         )
@@ -111,7 +95,7 @@ impl Tasks {
                 Ok(container)
             }
             Err(error) => {
-                if let Err(leftover) = forget(&launch, &cgroup, &rootfs).await {
+                if let Err(leftover) = forget(&launch, &cgroup, EMPTY_WITHIN).await {
                     log::error!("after a failed create of {}: {leftover}", launch.id);
                 }
                 Err(error)
@@ -138,35 +122,32 @@ impl Tasks {
         self.get(id)?.wait().await
     }
 
-    /// Removes a stopped container; returns its pid and how it ended.
+    /// Removes a container that is not running; returns its pid and how it
+    /// ended. Waits for one that is being created: containerd may have given
+    /// up that call, and wants it undone.
     pub async fn delete(&self, id: &str) -> Result<(u32, Exit)> {
-        let (container, exit) = self.claim_stopped(id)?;
-        if let Err(error) = self.remove(&container).await {
-            // Not forgotten: it can be deleted again.
-            self.slots().insert(id.to_owned(), Slot::Ready(container));
-            return Err(error);
-        }
-        self.slots().remove(id);
-        self.events.publish(Event::Delete {
-            id: id.to_owned(),
-            pid: container.pid,
-            exit,
-        });
-        Ok((container.pid, exit))
-    }
-
-    /// Takes a stopped container out of the reach of other requests.
-    fn claim_stopped(&self, id: &str) -> Result<(Arc<Container>, Exit)> {
-        let mut slots = self.slots();
-        let container = find(&slots, id)?;
+        let container = self.slots.get_settled(id).await?;
+        container.end_unstarted().await?;
         let Status::Stopped(exit) = container.status() else {
             return Err(Error::WrongState {
                 id: id.to_owned(),
                 what: "is not stopped; kill it before it is deleted",
             });
         };
-        slots.insert(id.to_owned(), Slot::Busy);
-        Ok((container, exit))
+        let claim = self.slots.claim(&container)?;
+        if let Err(error) = self.remove(&container).await {
+            // Not forgotten: it can be deleted again.
+            claim.put(container);
+            return Err(error);
+        }
+        // Queued while the id is still taken, as no event may follow the last.
+        self.events.publish(Event::Delete {
+            id: id.to_owned(),
+            pid: container.pid,
+            exit,
+        });
+        drop(claim);
+        Ok((container.pid, exit))
     }
 
     async fn remove(&self, container: &Container) -> Result<()> {
@@ -178,7 +159,7 @@ impl Tasks {
                 log::warn!("poststop hooks of {}: {error}", container.id());
             }
         }
-        forget(&container.launch, &container.cgroup, &container.rootfs()).await
+        forget(&container.launch, &container.cgroup, EMPTY_WITHIN).await
     }
 
     pub fn close_stdin(&self, id: &str) -> Result<()> {
@@ -187,22 +168,12 @@ impl Tasks {
     }
 
     pub fn get(&self, id: &str) -> Result<Arc<Container>> {
-        find(&self.slots(), id)
+        self.slots.get(id)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.slots().is_empty()
-    }
-
-    fn slots(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn find(slots: &HashMap<String, Slot>, id: &str) -> Result<Arc<Container>> {
-    match slots.get(id) {
-        Some(Slot::Ready(container)) => Ok(Arc::clone(container)),
-        _ => Err(Error::NoTask(id.to_owned())),
+    /// containerd needs the shim no more; not while there are containers.
+    pub fn shut_down(&self) {
+        self.slots.end_when_empty();
     }
 }
 
@@ -219,10 +190,11 @@ pub fn launch(id: String, bundle: &Path, options: RuntimeOptions) -> Launch {
 }
 
 /// Removes all that a container leaves: processes, cgroup, mounts, state.
-/// Goes on after a failure, and returns the first.
-pub async fn forget(launch: &Launch, cgroup: &Cgroup, rootfs: &Path) -> Result<()> {
-    let removed = cgroup.remove().await;
-    rootfs::unmount(rootfs);
+/// Goes on after a failure, and returns the first. `within`: how long killed
+/// processes may take to be gone.
+pub async fn forget(launch: &Launch, cgroup: &Cgroup, within: Duration) -> Result<()> {
+    let removed = cgroup.remove(within).await;
+    rootfs::unmount(&rootfs::of(&launch.bundle));
     match std::fs::remove_dir_all(&launch.state) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             removed.and(Err(error).at("can't remove", &launch.state))

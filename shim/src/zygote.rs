@@ -1,20 +1,16 @@
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ipc::{Channel, Listener};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sha2::{Digest, Sha256};
 
 use crate::connection::Connection;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::launcher::Launcher;
-use crate::watched::watch;
+use crate::zygote_process::{self, LastWords};
 
 /// The folder of the zygote and its libraries, from the folder of this binary.
 const FILES: &str = "../lib/containerd-shim-wasm";
@@ -22,12 +18,27 @@ const FILES: &str = "../lib/containerd-shim-wasm";
 /// Where zygotes listen; root's alone.
 const SOCKETS: &str = "/run/containerd-shim-wasm";
 
+/// Locks the folder of the sockets, which is made if it is not there, until the
+/// file is closed.
+fn lock(how: FlockOperation) -> Result<File> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(SOCKETS)
+        .at("can't create", SOCKETS)?;
+    let folder = File::open(SOCKETS).at("can't open", SOCKETS)?;
+    flock(&folder, how).at("can't lock", SOCKETS)?;
+    Ok(folder)
+}
+
 /// Where containers come from: one process for all shims of a node, started by
 /// the first that finds none.
 #[derive(Debug)]
 pub struct Zygote {
     files: PathBuf,
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
+    /// Of the zygote that this shim has started last.
+    last_words: Mutex<Option<LastWords>>,
 }
 
 impl Zygote {
@@ -37,6 +48,7 @@ impl Zygote {
         Ok(Self {
             files: own.parent().unwrap_or(Path::new("/")).join(FILES),
             connection: tokio::sync::Mutex::new(None),
+            last_words: Mutex::default(),
         })
     }
 
@@ -50,9 +62,35 @@ impl Zygote {
         let connection = self.connect().await?;
         match Self::fork_from(&connection).await {
             // It was killed just now; nothing has been made yet.
-            Err(_) if connection.is_closed() => Self::fork_from(&self.connect().await?).await,
+            Err(_) if connection.is_closed() => {}
+            forked => return forked,
+        }
+        let connection = self.connect().await?;
+        match Self::fork_from(&connection).await {
+            Err(error) if connection.is_closed() => Err(self.explain(error).await),
             forked => forked,
         }
+    }
+
+    /// Why the zygote ended, in its own words if it had any; and removes the
+    /// socket that it has left.
+    async fn explain(&self, error: Error) -> Error {
+        if let (Ok(socket), Ok(_folder)) = (self.socket(), lock(FlockOperation::LockExclusive))
+            && Channel::connect(&socket).is_err()
+        {
+            let _ = std::fs::remove_file(socket);
+        }
+        let words = self.words().take();
+        match words {
+            Some(words) => words.hear().await.map_or(error, Error::Zygote),
+            None => error,
+        }
+    }
+
+    fn words(&self) -> std::sync::MutexGuard<'_, Option<LastWords>> {
+        self.last_words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fork_from(connection: &Arc<Connection>) -> Result<Launcher> {
@@ -66,7 +104,11 @@ impl Zygote {
         match &*connection {
             Some(live) if !live.is_closed() => Ok(Arc::clone(live)),
             _ => {
-                let fresh = Connection::new(self.reach()?)?;
+                let channel = match self.reach() {
+                    Ok(channel) => channel,
+                    Err(error) => return Err(self.explain(error).await),
+                };
+                let fresh = Connection::new(channel)?;
                 *connection = Some(Arc::clone(&fresh));
                 Ok(fresh)
             }
@@ -79,13 +121,7 @@ impl Zygote {
     /// retire does not miss anybody; alone to start one, so that there is one.
     fn reach(&self) -> Result<Channel> {
         let socket = self.socket()?;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(SOCKETS)
-            .at("can't create", SOCKETS)?;
-        let folder = File::open(SOCKETS).at("can't open", SOCKETS)?;
-        flock(&folder, FlockOperation::LockShared).at("can't lock", SOCKETS)?;
+        let folder = lock(FlockOperation::LockShared)?;
         if let Ok(channel) = Channel::connect(&socket) {
             return Ok(channel);
         }
@@ -97,7 +133,8 @@ impl Zygote {
         // What is there is of a zygote that was killed.
         let _ = std::fs::remove_file(&socket);
         let listener = Listener::bind(&socket)?;
-        reap(spawn(&self.files, &socket, listener)?)?;
+        let words = zygote_process::start(&self.files, &socket, listener)?;
+        *self.words() = Some(words);
         Ok(Channel::connect(&socket)?)
     }
 
@@ -133,52 +170,4 @@ impl Zygote {
             .collect();
         Ok(Path::new(SOCKETS).join(hex))
     }
-}
-
-/// Starts a zygote with the listener as its standard input. If the folder has
-/// libraries of its own, it runs with their loader: they may be for a newer
-/// libc than the system's.
-fn spawn(files: &Path, socket: &Path, listener: Listener) -> Result<Child> {
-    let program = files.join("wasm-zygote");
-    let libraries = files.join("runtime");
-    let loader = libraries.join("ld-linux-x86-64.so.2");
-    let mut command = if loader.exists() {
-        let mut command = Command::new(&loader);
-        command
-            .arg("--library-path")
-            .arg(&libraries)
-            .arg("--argv0")
-            .arg("wasm-zygote")
-            .arg(&program);
-        command
-    } else {
-        Command::new(&program)
-    };
-    command
-        .arg("serve")
-        .arg(socket)
-        .arg0("wasm-zygote")
-        .current_dir("/")
-        .env_clear()
-        .stdin(Stdio::from(OwnedFd::from(listener)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.spawn().at("can't start the zygote", program)
-}
-
-/// Waits for the end of the zygote, which may live longer than this process, so
-/// that no zombie is left if it does not.
-fn reap(mut child: Child) -> Result<()> {
-    let what = "can't watch the zygote";
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pidfd = pid
-        .ok_or(rustix::io::Errno::SRCH)
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-        .context(what)?;
-    let pidfd = watch(pidfd).context(what)?;
-    tokio::spawn(async move {
-        let _ = pidfd.readable().await;
-        let _ = child.wait();
-    });
-    Ok(())
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use containerd_shim_protos::api::{
     CloseIORequest, ConnectRequest, ConnectResponse, CreateTaskRequest, CreateTaskResponse,
-    DeleteRequest, DeleteResponse, Empty, KillRequest, PidsRequest, PidsResponse, StartRequest,
-    StartResponse, StateRequest, StateResponse, WaitRequest, WaitResponse,
+    DeleteRequest, DeleteResponse, Empty, KillRequest, PidsRequest, PidsResponse, ShutdownRequest,
+    StartRequest, StartResponse, StateRequest, StateResponse, WaitRequest, WaitResponse,
 };
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::shim_sync::Client;
@@ -162,6 +162,17 @@ impl Shim {
             "Wait",
             &WaitRequest {
                 id: id.into(),
+                ..Default::default()
+            },
+        )
+    }
+
+    pub fn shutdown(&self, id: &str, now: bool) -> Answer<Empty> {
+        self.call(
+            "Shutdown",
+            &ShutdownRequest {
+                id: id.into(),
+                now,
                 ..Default::default()
             },
         )

@@ -14,10 +14,10 @@ const KEEP_FOR: Duration = Duration::from_secs(60);
 /// and, when these have ended, the init processes that they made; and answers
 /// who asks for one of the latter.
 ///
-/// A pid can come again. Yet what is told is always the end of the process that
-/// was asked for: it has ended when it is asked for, so that no later process
-/// had its pid; and if it was not collected yet, then its launcher, its parent,
-/// lives, and the answer waits for that.
+/// A pid can come again, and the later end would be told for the earlier. Yet
+/// a shim asks when the process has ended: either it is not collected yet, and
+/// its pid not free; or it was just now, and all pids would have to be used up
+/// between that and the question.
 #[derive(Debug, Default)]
 pub struct Reaper {
     launchers: HashSet<i32>,

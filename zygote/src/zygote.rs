@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use ipc::{Channel, FromZygote, Listener, ToZygote};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::child_signal::ChildSignal;
 use crate::error::{Context, Error, Result};
@@ -15,6 +17,10 @@ use crate::{fds, fork, guest, launcher, title};
 
 /// How long a zygote without shims stays for the next one.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// How long to leave shims waiting that can't be accepted, for want of
+/// descriptors or memory.
+const FULL: Duration = Duration::from_secs(1);
 
 /// Serves all shims of a node that are of this build, until none is left. The
 /// socket that they connect to is at `path`, and standard input listens there.
@@ -29,41 +35,74 @@ pub fn serve(path: &Path) -> Result<()> {
     // children of this process, which can then tell how they ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .context("can't become a subreaper")?;
+    // A descriptor for each shim of the node.
+    let own_limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: own_limit.maximum,
+        ..own_limit
+    };
+    setrlimit(Resource::Nofile, raised).context("can't raise the limit of open files")?;
+    let socket = inode(path);
     let mut zygote = Zygote {
         listener: inherited_listener()?,
+        own_limit,
         children: ChildSignal::new()?,
         clients: BTreeMap::new(),
         next_client: 0,
         reaper: Reaper::default(),
+        is_full: false,
     };
     guest::warm_up();
+    quiet()?;
     loop {
         zygote.serve_until_idle()?;
-        if zygote.retire(path)? {
+        if zygote.retire(path, socket)? {
             return Ok(());
         }
     }
 }
 
+/// Which file is at `path`, if any.
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
 /// The shim starts this process with the listening socket as its standard
-/// input, which is then set to /dev/null, as the others are.
+/// input.
 fn inherited_listener() -> Result<Listener> {
     let listener = std::io::stdin()
         .as_fd()
         .try_clone_to_owned()
         .context("can't take the listening socket")?;
-    let null = File::open("/dev/null").context("can't open /dev/null")?;
-    rustix::stdio::dup2_stdin(null).context("can't replace standard input")?;
     Ok(Listener::from(listener))
+}
+
+/// Leaves what the shim gave as standard streams: the socket, the folder of
+/// this program, and a pipe for complaints of a start that fails.
+fn quiet() -> Result<()> {
+    let what = "can't replace the standard streams";
+    let null = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .context("can't open /dev/null")?;
+    rustix::stdio::dup2_stdin(&null).context(what)?;
+    rustix::stdio::dup2_stdout(&null).context(what)?;
+    rustix::stdio::dup2_stderr(&null).context(what)
 }
 
 struct Zygote {
     listener: Listener,
+    /// The limit of open files that containers inherit.
+    own_limit: Rlimit,
     children: ChildSignal,
     /// The shims, in the order of their coming.
     clients: BTreeMap<u64, Channel>,
     next_client: u64,
     reaper: Reaper,
+    /// The last shim that came could not be accepted, and none has gone since.
+    is_full: bool,
 }
 
 /// What has happened.
@@ -82,7 +121,7 @@ impl Zygote {
                 self.children.drain();
             }
             if happened.connected {
-                self.accept()?;
+                self.accept();
             }
             for client in happened.asked {
                 if self.hear(client).is_err() {
@@ -97,10 +136,15 @@ impl Zygote {
     }
 
     /// Waits for something to happen; `None` if that is nothing, for long.
-    fn wait(&self) -> Result<Option<Happened>> {
+    fn wait(&mut self) -> Result<Option<Happened>> {
         let wanted = PollFlags::POLLIN;
+        let of_listener = if self.is_full {
+            PollFlags::empty()
+        } else {
+            wanted
+        };
         let mut fds = vec![
-            PollFd::new(self.listener.as_fd(), wanted),
+            PollFd::new(self.listener.as_fd(), of_listener),
             PollFd::new(self.children.as_fd(), wanted),
         ];
         fds.extend(
@@ -109,12 +153,19 @@ impl Zygote {
                 .map(|client| PollFd::new(client.as_fd(), wanted)),
         );
         let is_idle = self.clients.is_empty() && self.reaper.is_idle();
-        let timeout = if is_idle {
-            PollTimeout::try_from(IDLE).unwrap_or(PollTimeout::MAX)
+        let limit = if self.is_full {
+            Some(FULL)
         } else {
-            PollTimeout::NONE
+            is_idle.then_some(IDLE)
         };
+        let timeout = limit.map_or(PollTimeout::NONE, |limit| {
+            PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)
+        });
         match nix::poll::poll(&mut fds, timeout) {
+            Ok(0) if self.is_full => {
+                self.is_full = false;
+                return Ok(Some(Happened::default()));
+            }
             Ok(0) => return Ok(None),
             Ok(_) => {}
             Err(nix::errno::Errno::EINTR) => return Ok(Some(Happened::default())),
@@ -132,12 +183,17 @@ impl Zygote {
         }))
     }
 
-    fn accept(&mut self) -> Result<()> {
-        if let Some(client) = self.listener.accept()? {
-            self.clients.insert(self.next_client, client);
-            self.next_client += 1;
+    fn accept(&mut self) {
+        match self.listener.accept() {
+            Ok(Some(client)) => {
+                self.clients.insert(self.next_client, client);
+                self.next_client += 1;
+            }
+            // A stranger, or one that has gone already.
+            Ok(None) => {}
+            // Those that are here must not suffer for it.
+            Err(_) => self.is_full = true,
         }
-        Ok(())
     }
 
     /// Takes one request of a client; an error is the end of the client.
@@ -166,6 +222,7 @@ impl Zygote {
         let connection = Channel::from(connection);
         let pid = fork::fork(|| {
             ChildSignal::restore();
+            let _ = setrlimit(Resource::Nofile, self.own_limit);
             self.close_in_child();
             launcher::run(connection)
         })?;
@@ -197,11 +254,12 @@ impl Zygote {
     fn drop_client(&mut self, client: u64) {
         self.clients.remove(&client);
         self.reaper.forget(client);
+        self.is_full = false;
     }
 
     /// Gives up the socket, unless somebody has come meanwhile: shims connect
     /// with the folder locked, so none can come while this looks.
-    fn retire(&mut self, path: &Path) -> Result<bool> {
+    fn retire(&mut self, path: &Path, socket: Option<(u64, u64)>) -> Result<bool> {
         let folder = File::open(path.parent().unwrap_or(Path::new("/")))
             .context("can't open the folder of the socket")?;
         if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -213,8 +271,10 @@ impl Zygote {
         if waiting > 0 {
             return Ok(false);
         }
-        // One that is gone already was removed by somebody who wanted it so.
-        let _ = std::fs::remove_file(path);
+        // Another one there is of a zygote that was started in place of this.
+        if inode(path) == socket {
+            let _ = std::fs::remove_file(path);
+        }
         Ok(true)
     }
 }

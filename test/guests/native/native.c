@@ -40,7 +40,11 @@ int main(int argc, char **argv) {
     else if (!strcmp(job, "id")) identity();
     else if (!strcmp(job, "keyring")) keyring();
     else if (!strcmp(job, "env")) { for (char **e = environ; *e; e++) puts(*e); }
-    else if (!strcmp(job, "sleep")) {
+    else if (!strcmp(job, "leave")) {
+        /* Leaves a child that says its pid and has the output open. */
+        if (fork() == 0) for (printf("%d\n", getpid()), fflush(stdout);;) pause();
+        sleep(1);
+    } else if (!strcmp(job, "sleep")) {
         /* Handles nothing: as pid 1 of a namespace it ignores SIGTERM. */
         puts("ready"); fflush(stdout);
         for (;;) pause();

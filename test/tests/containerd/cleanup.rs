@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+use shim_test::bundle;
 use shim_test::case::Case;
-use shim_test::guest_image::NATIVE;
+use shim_test::guest_image::{GUEST, NATIVE};
 use shim_test::task::Shim;
 use shim_test::{leak, processes, wait};
 
 crate::tests! {
-    any: killed_shim, killed_shim_of_a_pod, killed_client;
-    wasm: killed_zygote
+    any: killed_shim, killed_shim_of_a_pod, killed_client, children_in_the_hosts_pids;
+    wasm: killed_zygote, killed_shim_while_creating
 }
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -107,4 +109,57 @@ fn killed_zygote(case: &Case) {
     case.containerd.ctr.delete_task(&pod, 143);
     case.containerd.ctr.delete_container(&pod).expect_code(0);
     assert!(wait::process_ends(shim, LIMIT), "the shim outlives its pod");
+}
+
+/// `kill -9` of the shim while a hook of the user's runs: `delete` has not the
+/// time to wait for it.
+fn killed_shim_while_creating(case: &Case) {
+    let (id, folder) = (case.id("a"), case.folder("a"));
+    let group = format!("/{}/{id}", case.containerd.namespace());
+    let mut spec = bundle::spec(&bundle::root_fs(&folder), &[GUEST, "sleep"], &group);
+    spec["hooks"] = json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "7"]}]});
+    let file = bundle::write(&folder, &spec).to_string_lossy().into_owned();
+    let run = case.run("a").flags(["--config", &file]);
+    let live = run.default_program().start();
+    let hook = || {
+        let all = processes::all();
+        let hook = all.iter().find(|process| process.command_line == "sleep 7");
+        hook.map(|process| process.pid)
+    };
+    wait::until_clean(LIMIT, || hook().is_none().then(|| "no hook".into()));
+    let shims = processes::shims(case.containerd.namespace());
+    let flag = format!("-id {id} ");
+    let shim = shims.iter().find(|shim| shim.command_line.contains(&flag));
+    crate::suite::kill(shim.expect("the shim").pid);
+    let output = live.finish(LIMIT);
+    assert_ne!(output.code, 0, "{}", output.describe());
+    leak::assert_no_trace(case.containerd.namespace(), &id);
+    let left = processes::all();
+    let left: Vec<_> = left
+        .iter()
+        .filter(|process| process.command_line.contains("launcher"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    // The user's own, which nothing of ours may end.
+    assert!(hook().is_some(), "the clean-up waited for the hook");
+    wait::process_ends(hook().unwrap_or(u32::MAX), LIMIT);
+    assert_eq!(
+        case.run("a").guest(["hello"]).output().success(),
+        "hello from the guest\n"
+    );
+}
+
+/// Without a pid namespace of its own, what init leaves is not ended by the
+/// kernel, and holds the output open for which `ctr` waits.
+fn children_in_the_hosts_pids(case: &Case) {
+    let (id, folder) = (case.id("a"), case.folder("a"));
+    let group = format!("/{}/{id}", case.containerd.namespace());
+    let mut spec = bundle::spec(&bundle::root_fs(&folder), &[NATIVE, "leave"], &group);
+    let namespaces = spec["linux"]["namespaces"].as_array_mut().expect("a list");
+    namespaces.retain(|namespace| namespace["type"] != "pid");
+    let file = bundle::write(&folder, &spec).to_string_lossy().into_owned();
+    let run = case.run("a").flags(["--config", &file]);
+    let output = run.default_program().output();
+    let child = output.success().trim().parse().expect("a pid");
+    assert!(wait::process_ends(child, LIMIT), "the child is left");
 }

@@ -14,7 +14,7 @@ use shim_test::{command, leak, paths};
 
 crate::tests! {
     any: one_cpu;
-    wasm: installed_and_moved, says_what_it_is
+    wasm: installed_and_moved, says_what_it_is, broken_zygote_says_why
 }
 
 /// A containerd of its own with that shim runs a guest to its end.
@@ -72,4 +72,29 @@ fn says_what_it_is(_: &Case) {
     let version = String::from_utf8(call("-v")).expect("text");
     assert!(!info.version.version.is_empty());
     assert!(version.contains(&info.version.version), "{version}");
+}
+
+/// An installation that lost a part says which, to the person who runs `ctr`.
+fn broken_zygote_says_why(case: &Case) {
+    let folder = case.folder("broken");
+    let mut copy = Command::new("cp");
+    copy.arg("-a").arg(paths::shim_tree()).arg(&folder);
+    command::output(copy, Duration::from_secs(60)).success();
+    let tree = folder.join(paths::shim_tree().file_name().expect("a name"));
+    let program = tree.join("lib/containerd-shim-wasm/wasm-zygote");
+    fs::write(&program, "#!/bin/no-such-interpreter\n").expect("a broken program");
+    let options = Options {
+        name: format!("{}-broken", case.containerd.version.name),
+        shim_bin: tree.join("bin"),
+        wrapper: Vec::new(),
+    };
+    let containerd = Containerd::start(&case.containerd.version, &options);
+    let output = Run::new(&containerd, "a").guest(["hello"]).output();
+    assert_ne!(output.code, 0, "{}", output.describe());
+    let text = output.stderr_text();
+    assert!(text.contains("zygote"), "{}", output.describe());
+    let has_reason = ["too short", "ELF", "No such file"]
+        .iter()
+        .any(|reason| text.contains(reason));
+    assert!(has_reason, "{}", output.describe());
 }

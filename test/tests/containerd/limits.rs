@@ -8,10 +8,12 @@ use shim_test::bundle;
 use shim_test::case::Case;
 use shim_test::cgroup;
 use shim_test::guest_image::GUEST;
+use shim_test::task::Shim;
+use shim_test::{ctr, leak};
 
 crate::tests! {
     any: limits_of_flags, limits_of_spec, cgroup_gone_after_delete, hooks_run_once_in_order;
-    wasm:
+    wasm: cgroup_of_the_host_is_refused, cgroup_in_use_is_refused, without_a_cgroups_path
 }
 
 fn limits_of_flags(case: &Case) {
@@ -38,7 +40,7 @@ fn limits_of_flags(case: &Case) {
         "{cpu:?}"
     );
     case.containerd.ctr.kill(&live.id, "SIGKILL").expect_code(0);
-    live.finish(shim_test::ctr::LIMIT).expect_code(137);
+    live.finish(ctr::LIMIT).expect_code(137);
     assert_eq!(cgroup::folders(&group), Vec::<std::path::PathBuf>::new());
 }
 
@@ -62,7 +64,7 @@ fn limits_of_spec(case: &Case) {
         "{shares:?}"
     );
     case.containerd.ctr.kill(&live.id, "SIGKILL").expect_code(0);
-    live.finish(shim_test::ctr::LIMIT).expect_code(137);
+    live.finish(ctr::LIMIT).expect_code(137);
 }
 
 /// The guest is in its cgroup of each hierarchy with controllers, until Delete.
@@ -128,4 +130,68 @@ fn hooks_run_once_in_order(case: &Case) {
         log.lines().all(|line| line.contains(&id)),
         "a state without the id {id}:\n{log}"
     );
+}
+
+/// A plain spec of a guest in this cgroup, written for `--config`.
+fn config(case: &Case, suffix: &str, args: &[&str], group: Option<&str>) -> String {
+    let folder = case.folder(suffix);
+    let mut spec = bundle::spec(&bundle::root_fs(&folder), args, group.unwrap_or_default());
+    if group.is_none() {
+        let linux = spec["linux"].as_object_mut().expect("linux");
+        linux.remove("cgroupsPath");
+    }
+    bundle::write(&folder, &spec).to_string_lossy().into_owned()
+}
+
+/// Deleting such a container would kill what is there: all of the machine.
+fn cgroup_of_the_host_is_refused(case: &Case) {
+    let above = format!("/{}/x/../..", case.containerd.namespace());
+    for group in ["/", "//.", &above] {
+        let file = config(case, "a", &[GUEST, "hello"], Some(group));
+        let run = case.run("a").flags(["--config", &file]);
+        let output = run.default_program().output();
+        assert_ne!(output.code, 0, "{}", output.describe());
+        let text = output.stderr_text();
+        assert!(text.contains("linux.cgroupsPath"), "{}", output.describe());
+        leak::assert_no_trace(case.containerd.namespace(), &case.id("a"));
+    }
+}
+
+/// The one that was there first is not harmed by the other's failure.
+fn cgroup_in_use_is_refused(case: &Case) {
+    let group = format!("/{}/{}", case.containerd.namespace(), case.id("first"));
+    let first = config(case, "first", &[GUEST, "cat"], Some(&group));
+    let run = case.run("first").flags(["--config", &first]);
+    let mut live = run.default_program().start();
+    live.send("before\n").expect_line("before");
+    let second = config(case, "second", &[GUEST, "hello"], Some(&group));
+    let run = case.run("second").flags(["--config", &second]);
+    let output = run.default_program().output();
+    assert_ne!(output.code, 0, "{}", output.describe());
+    let text = output.stderr_text();
+    assert!(text.contains("processes already"), "{}", output.describe());
+    leak::assert_no_trace(case.containerd.namespace(), &case.id("second"));
+    live.send("after\n").expect_line("after").close_stdin();
+    live.finish(ctr::LIMIT).expect_code(0);
+}
+
+fn without_a_cgroups_path(case: &Case) {
+    let file = config(case, "a", &[GUEST, "sleep"], None);
+    let run = case.run("a").flags(["--config", &file]);
+    let mut live = run.default_program().start();
+    live.expect_line("ready");
+    let (pid, _) = case.containerd.ctr.status(&live.id).expect("the task");
+    let processes = Shim::of(&case.containerd, &live.id).pids(&live.id);
+    let pids: Vec<u32> = processes
+        .expect("Pids")
+        .processes
+        .iter()
+        .map(|process| process.pid)
+        .collect();
+    assert_eq!(pids, [pid]);
+    let group = format!(":youki:{}", live.id);
+    assert!(!cgroup::folders(&group).is_empty(), "no cgroup {group}");
+    case.containerd.ctr.kill(&live.id, "SIGKILL").expect_code(0);
+    live.finish(ctr::LIMIT).expect_code(137);
+    assert_eq!(cgroup::folders(&group), Vec::<std::path::PathBuf>::new());
 }

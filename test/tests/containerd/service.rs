@@ -6,6 +6,7 @@ use std::time::Duration;
 use containerd_shim_protos::protobuf::Enum;
 use containerd_shim_protos::ttrpc::Code;
 use containerd_shim_protos::types::task::Status;
+use serde_json::{Value, json};
 use shim_test::bundle;
 use shim_test::case::Case;
 use shim_test::guest_image::GUEST;
@@ -14,7 +15,8 @@ use shim_test::{paths, processes, wait};
 
 crate::tests! {
     any: created_started_stopped, events_in_order, list_and_ps, metrics;
-    wasm: both_service_versions, unsupported_answers
+    wasm: both_service_versions, unsupported_answers, delete_waits_for_create, delete_of_a_created_container,
+        shutdown_leaves_containers, failing_poststart_hook
 }
 
 /// Drives a second container on a running shim through all its states, with
@@ -237,4 +239,86 @@ fn unsupported_answers(case: &Case) {
     }
     live.send("after\n").expect_line("after").close_stdin();
     live.finish(Duration::from_secs(20)).expect_code(0);
+}
+
+/// A bundle of a sleeping guest with these hooks.
+fn bundle_of(case: &Case, suffix: &str, hooks: &Value) -> (String, std::path::PathBuf) {
+    let (id, folder) = (case.id(suffix), case.folder(suffix));
+    let cgroup = format!("/{}/{id}", case.containerd.namespace());
+    let mut spec = bundle::spec(&bundle::root_fs(&folder), &[GUEST, "sleep"], &cgroup);
+    spec["hooks"] = hooks.clone();
+    bundle::write(&folder, &spec);
+    (id, folder)
+}
+
+/// containerd gives up a Create that takes too long, and deletes.
+fn delete_waits_for_create(case: &Case) {
+    let host = case.id("host");
+    case.run("host").guest(["sleep"]).detach();
+    let (id, folder) = bundle_of(
+        case,
+        "slow",
+        &json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "2"]}]}),
+    );
+    let (creator, deleter) = (
+        Shim::of(&case.containerd, &host),
+        Shim::of(&case.containerd, &host),
+    );
+    let created = std::thread::spawn({
+        let id = id.clone();
+        move || creator.create(&id, &folder, [Path::new(""); 3])
+    });
+    // The hook runs: the container is being created.
+    wait::until_clean(Duration::from_secs(10), || {
+        let sleeps = processes::all()
+            .iter()
+            .any(|process| process.command_line == "sleep 2");
+        (!sleeps).then(|| "no hook".into())
+    });
+    let deleted = deleter.delete(&id).expect("Delete");
+    let pid = created.join().expect("no panic").expect("Create").pid;
+    assert_eq!((deleted.pid, deleted.exit_status), (pid, 137));
+    assert!(!processes::exists(pid));
+    assert_eq!(deleter.state(&id).expect_err("State").0, Code::NOT_FOUND);
+    case.containerd.ctr.remove(&host);
+}
+
+/// As runc's delete, which kills what was created but never started.
+fn delete_of_a_created_container(case: &Case) {
+    let host = case.id("host");
+    case.run("host").guest(["sleep"]).detach();
+    let shim = Shim::of(&case.containerd, &host);
+    let (id, folder) = bundle_of(case, "driven", &json!({}));
+    let created = shim.create(&id, &folder, [Path::new(""); 3]);
+    let pid = created.expect("Create").pid;
+    let deleted = shim.delete(&id).expect("Delete");
+    assert_eq!((deleted.pid, deleted.exit_status), (pid, 137));
+    assert!(!processes::exists(pid));
+    case.containerd.ctr.remove(&host);
+}
+
+fn shutdown_leaves_containers(case: &Case) {
+    let mut live = case.run("a").guest(["cat"]).start();
+    live.send("before\n").expect_line("before");
+    let shim = Shim::of(&case.containerd, &live.id);
+    shim.shutdown(&live.id, true).expect("Shutdown");
+    live.send("after\n").expect_line("after").close_stdin();
+    live.finish(Duration::from_secs(20)).expect_code(0);
+}
+
+/// The OCI runtime spec has a failed poststart hook end the container.
+fn failing_poststart_hook(case: &Case) {
+    let host = case.id("host");
+    case.run("host").guest(["sleep"]).detach();
+    let shim = Shim::of(&case.containerd, &host);
+    let hooks = json!({"poststart": [{"path": "/bin/false", "args": ["false"]}]});
+    let (id, folder) = bundle_of(case, "driven", &hooks);
+    let created = shim.create(&id, &folder, [Path::new(""); 3]);
+    let pid = created.expect("Create").pid;
+    let (_, sentence) = shim.start(&id).expect_err("Start");
+    assert!(sentence.contains("hook"), "{sentence}");
+    assert_eq!(shim.wait(&id).expect("Wait").exit_status, 137);
+    assert!(!processes::exists(pid));
+    shim.delete(&id).expect("Delete");
+    case.containerd.ctr.remove(&host);
 }

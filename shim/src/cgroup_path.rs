@@ -1,0 +1,147 @@
+//! Where cgroups are: the mounted hierarchies, and a container's place in each.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use oci::MountInfo;
+
+use crate::error::{Error, Result};
+
+/// A mounted hierarchy of cgroups.
+#[derive(Debug)]
+pub struct Hierarchy {
+    pub target: PathBuf,
+    /// `None` for v2.
+    pub controllers: Option<Vec<String>>,
+}
+
+impl Hierarchy {
+    /// The hierarchies among the lines of /proc/self/mountinfo, the named ones
+    /// (systemd's) left out: no container is put there. One that is mounted
+    /// twice counts once.
+    pub fn list(mountinfo: &str) -> Vec<Self> {
+        let mut seen = BTreeSet::new();
+        MountInfo::list(mountinfo)
+            .filter_map(|mount| {
+                let controllers = match mount.kind {
+                    "cgroup2" => None,
+                    "cgroup" => Some(controllers(mount.options)?),
+                    _ => return None,
+                };
+                seen.insert(controllers.clone()).then_some(Self {
+                    target: mount.target,
+                    controllers,
+                })
+            })
+            .collect()
+    }
+}
+
+/// `None` for a named hierarchy.
+fn controllers(options: &str) -> Option<Vec<String>> {
+    let mut controllers = Vec::new();
+    for option in options.split(',') {
+        match option {
+            "rw" | "ro" => {}
+            named if named.starts_with("name=") => return None,
+            controller => controllers.push(controller.to_owned()),
+        }
+    }
+    Some(controllers)
+}
+
+/// Where libcontainer puts a container's cgroup, as a path from the roots of
+/// the hierarchies. `path` is `linux.cgroupsPath`.
+pub fn from_root(path: Option<&Path>, id: &str, systemd: bool) -> Result<PathBuf> {
+    let given = match path {
+        Some(path) => path.to_string_lossy().into_owned(),
+        // libcontainer's own default.
+        None => format!(":youki:{id}"),
+    };
+    let place = if systemd && !given.starts_with('/') {
+        systemd_path(&given)
+    } else {
+        given.trim_start_matches('/').into()
+    };
+    let stays_below = place
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let has_name = place
+        .components()
+        .any(|part| matches!(part, Component::Normal(_)));
+    if stays_below && has_name {
+        return Ok(place);
+    }
+    Err(Error::Invalid(format!(
+        "linux.cgroupsPath {given:?} is no place for a container; \
+         name a cgroup of its own, without \"..\", below the root"
+    )))
+}
+
+/// `slice:prefix:name` as systemd lays it out: `a-b.slice` lies in `a.slice`.
+fn systemd_path(text: &str) -> PathBuf {
+    let mut parts = text.splitn(3, ':');
+    let slice = parts
+        .next()
+        .filter(|slice| !slice.is_empty())
+        .unwrap_or("system.slice");
+    let prefix = parts.next().unwrap_or_default();
+    let name = parts.next().unwrap_or_default();
+    let mut path = PathBuf::new();
+    let stem = slice.trim_end_matches(".slice");
+    if stem != "-" {
+        for (end, _) in stem.match_indices('-').chain([(stem.len(), "")]) {
+            path.push(format!("{}.slice", &stem[..end]));
+        }
+    }
+    if prefix.is_empty() {
+        path.join(format!("{name}.scope"))
+    } else {
+        path.join(format!("{prefix}-{name}.scope"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systemd_paths_are_laid_out_as_systemd_does() {
+        let path = |text| from_root(Some(Path::new(text)), "a", true).unwrap();
+        assert_eq!(
+            path("kubepods-besteffort-pod1.slice:cri-containerd:a"),
+            Path::new(
+                "kubepods.slice/kubepods-besteffort.slice/\
+                 kubepods-besteffort-pod1.slice/cri-containerd-a.scope"
+            )
+        );
+        assert_eq!(path(":docker:x"), Path::new("system.slice/docker-x.scope"));
+        assert_eq!(path("-.slice::x"), Path::new("x.scope"));
+        assert_eq!(path("/plain/a"), Path::new("plain/a"));
+    }
+
+    #[test]
+    fn without_a_path_it_is_where_libcontainer_puts_it() {
+        assert_eq!(from_root(None, "a", false).unwrap(), Path::new(":youki:a"));
+        assert_eq!(
+            from_root(None, "a", true).unwrap(),
+            Path::new("system.slice/youki-a.scope")
+        );
+    }
+
+    #[test]
+    fn no_container_gets_the_root_or_a_place_beside_its_own() {
+        for (text, systemd) in [
+            ("/", false),
+            ("", false),
+            ("/.", false),
+            ("//", true),
+            ("..", false),
+            ("/a/../..", false),
+            ("../..:x:y/../../z", true),
+        ] {
+            let error = from_root(Some(Path::new(text)), "a", systemd).unwrap_err();
+            assert!(error.to_string().contains("linux.cgroupsPath"), "{text}");
+        }
+    }
+}

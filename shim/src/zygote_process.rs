@@ -1,0 +1,98 @@
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use ipc::Listener;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::task::JoinHandle;
+
+use crate::error::{Context, Result};
+use crate::read_only;
+use crate::watched::watch;
+
+/// The zygote's files as it finds them itself: its standard output is their
+/// folder when it starts.
+const OWN_FILES: &str = "/proc/self/fd/1";
+
+/// How much of what a zygote says before it ends is kept, in bytes.
+const WORDS: u64 = 1024;
+
+/// How long to wait for the words of a zygote that has closed its connection.
+const SAID_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a zygote said on its standard error when it could not start.
+#[derive(Debug)]
+pub struct LastWords(JoinHandle<String>);
+
+impl LastWords {
+    /// In one line; `None` if it said nothing.
+    pub async fn hear(self) -> Option<String> {
+        let said = tokio::time::timeout(SAID_WITHIN, self.0).await.ok()?.ok()?;
+        let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        (!line.is_empty()).then_some(line)
+    }
+}
+
+/// Starts a zygote with the listener as its standard input, from a clone of its
+/// folder that no guest can write to. If the folder has libraries of its own,
+/// it runs with their loader: they may be for a newer libc than the system's.
+pub fn start(files: &Path, socket: &Path, listener: Listener) -> Result<LastWords> {
+    let has_loader = files.join("runtime/ld-linux-x86-64.so.2").exists();
+    let own = Path::new(OWN_FILES);
+    let program = own.join("wasm-zygote");
+    let libraries = own.join("runtime");
+    let mut command = if has_loader {
+        let mut command = Command::new(libraries.join("ld-linux-x86-64.so.2"));
+        command
+            .arg("--library-path")
+            .arg(&libraries)
+            .args(["--argv0", "wasm-zygote"])
+            .arg(&program);
+        command
+    } else {
+        Command::new(&program)
+    };
+    command
+        .arg("serve")
+        .arg(socket)
+        .arg0("wasm-zygote")
+        .current_dir("/")
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .stdout(Stdio::from(read_only::clone(files)?))
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().at("can't start the zygote", files)?;
+    let said = child.stderr.take().map(OwnedFd::from);
+    reap(child)?;
+    let said = said.map(pipe::Receiver::from_owned_fd).transpose();
+    let said = said.context("can't hear the zygote")?;
+    Ok(LastWords(tokio::spawn(async move {
+        let mut text = Vec::new();
+        // The zygote closes it when it is ready.
+        if let Some(said) = said {
+            let _ = said.take(WORDS).read_to_end(&mut text).await;
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    })))
+}
+
+/// Waits for the end of the zygote, which may live longer than this process, so
+/// that no zombie is left if it does not.
+fn reap(mut child: Child) -> Result<()> {
+    let what = "can't watch the zygote";
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pidfd = pid
+        .ok_or(rustix::io::Errno::SRCH)
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
+        .context(what)?;
+    let pidfd = watch(pidfd).context(what)?;
+    tokio::spawn(async move {
+        let _ = pidfd.readable().await;
+        let _ = child.wait();
+    });
+    Ok(())
+}
