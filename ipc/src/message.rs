@@ -53,6 +53,13 @@ pub enum ToLauncher {
     Create(Launch),
     /// Let the created container's process run.
     Start,
+    /// Add a process to a running container, and let it run. Three descriptors
+    /// as for `Create`; `process` is a file of the OCI runtime spec's `process`.
+    /// Asked of a launcher of its own.
+    Exec { launch: Launch, process: PathBuf },
+    /// Set the limits of a running container to those in a file of
+    /// `linux.resources`. Asked of a launcher of its own.
+    Update { launch: Launch, resources: PathBuf },
     /// Run the poststop hooks of a stopped container and forget it. Asked of a
     /// launcher of its own.
     Delete(Launch),
@@ -84,11 +91,13 @@ impl Launch {
 /// From a launcher to the shim: the reply to each request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromLauncher {
-    /// The init process exists and waits. One descriptor: its pidfd.
+    /// The init process exists and waits, or the added one runs. One
+    /// descriptor: its pidfd.
     Created {
         pid: i32,
     },
     Started,
+    Updated,
     Deleted,
     /// One sentence for the person who typed the command.
     Failed {

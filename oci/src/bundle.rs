@@ -67,6 +67,11 @@ impl Bundle {
         self.has_own(LinuxNamespaceType::Pid)
     }
 
+    /// Whether user and group numbers mean others on the host.
+    pub fn has_user_namespace(&self) -> bool {
+        self.has_own(LinuxNamespaceType::User)
+    }
+
     fn has_own(&self, kind: LinuxNamespaceType) -> bool {
         let linux = self.spec.linux().as_ref();
         linux
@@ -74,6 +79,12 @@ impl Bundle {
             .into_iter()
             .flatten()
             .any(|namespace| namespace.typ() == kind && namespace.path().is_none())
+    }
+
+    /// `process.user.uid`.
+    pub fn user(&self) -> Option<u32> {
+        let process = self.spec.process().as_ref()?;
+        Some(process.user().uid())
     }
 
     pub fn has_poststop_hooks(&self) -> bool {

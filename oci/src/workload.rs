@@ -16,13 +16,21 @@ pub struct Workload {
     pub cwd: PathBuf,
     /// `process.apparmorProfile`, if there is one to apply.
     pub apparmor_profile: Option<String>,
+    /// `process.terminal`.
+    pub terminal: bool,
     /// The folders a Wasm guest finds open.
     pub preopens: Vec<Preopen>,
 }
 
 impl Workload {
+    /// The container's first process.
     pub fn from_spec(spec: &Spec) -> Result<Self> {
         let process = spec.process().as_ref().ok_or(Error::Missing("process"))?;
+        Self::of_process(spec, process)
+    }
+
+    /// Another process of the container.
+    pub fn of_process(spec: &Spec, process: &Process) -> Result<Self> {
         let args = process.args().clone().unwrap_or_default();
         if args.is_empty() {
             return Err(Error::NoArgs);
@@ -43,6 +51,7 @@ impl Workload {
                 .apparmor_profile()
                 .clone()
                 .filter(|profile| !profile.is_empty()),
+            terminal: process.terminal().unwrap_or_default(),
             preopens: preopens(spec.mounts().as_deref()),
         })
     }

@@ -101,6 +101,20 @@ impl Cgroup {
                 let _ = kill_process(pid, signal);
             }
         }
+        if signal == Signal::KILL {
+            self.thaw_to_kill();
+        }
+    }
+
+    /// On v1 a process that was killed while it was frozen ends when it is
+    /// thawed.
+    pub fn thaw_to_kill(&self) {
+        if self.version == Version::V1
+            && let Some(folder) = self.controller("freezer")
+        {
+            // Gone already, or not frozen: nothing to do.
+            let _ = std::fs::write(folder.join("freezer.state"), "THAWED");
+        }
     }
 
     /// Kills what is left in the cgroup and removes it, which may take until

@@ -1,61 +1,42 @@
-use std::os::fd::OwnedFd;
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ipc::{ExitStatus, Launch};
+use ipc::Launch;
 use oci::Bundle;
-use rustix::process::{Signal, pidfd_send_signal};
-use tokio::sync::watch;
+use rustix::process::Signal;
 
 use crate::cgroup::Cgroup;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::events::EventQueue;
-use crate::exit_info;
-use crate::launcher::{Launcher, Parentage};
-use crate::stdio::{self, StdioPaths};
-use crate::watched::{Watched, watch};
+use crate::exec::{Exec, ExecRequest};
+use crate::freezer;
+use crate::launcher::Launcher;
+use crate::oom::OomWatch;
+use crate::process::{Exit, Process, Status};
+use crate::stdio::{self, Owner, StdioPaths};
 use crate::zygote::Zygote;
 
-/// The exit code that is reported when nobody could say how a process ended.
-const UNKNOWN: u32 = 255;
+/// How long added processes may take to be seen to end when init has ended.
+const EXECS_END_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long the parent of a process may take to wait for it, if that is not the
-/// zygote. Nothing tells when it has.
-const WAITED_FOR_WITHIN: Duration = Duration::from_secs(1);
-
-/// How and when a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exit {
-    pub status: u32,
-    pub at: SystemTime,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    Created,
-    Running,
-    Stopped(Exit),
-}
-
-/// One container and its init process, from Create to Delete.
+/// One container and its processes, from Create to Delete.
 #[derive(Debug)]
 pub struct Container {
     pub launch: Launch,
-    pub stdio: StdioPaths,
-    pub pid: u32,
     pub cgroup: Cgroup,
     pub has_poststop_hooks: bool,
+    pub init: Process,
+    pub events: EventQueue,
     has_own_pids: bool,
-    pidfd: Watched<OwnedFd>,
-    parentage: Parentage,
-    held: stdio::Held,
-    /// `Some` until the process was started or has ended. Held while the state
+    is_paused: AtomicBool,
+    execs: Mutex<HashMap<String, Arc<Exec>>>,
+    /// `Some` until init was started or has ended. Held while the state
     /// changes, so that a start is done before an exit is told.
     launcher: tokio::sync::Mutex<Option<Launcher>>,
-    status: watch::Sender<Status>,
-    events: EventQueue,
 }
 
 impl Container {
@@ -70,27 +51,27 @@ impl Container {
         events: EventQueue,
     ) -> Result<Arc<Self>> {
         let launcher = zygote.fork().await?;
-        let (ends, held) = stdio::open(&stdio, events.containerd())?;
-        let (pid, pidfd) = launcher.create(launch.clone(), ends).await?;
+        let owner = owner(&launch, &events, bundle.user());
+        let (ends, held) = stdio::open(&stdio, owner).await?;
+        let handle = launcher.create(launch.clone(), ends).await?;
+        let init = Process::new(launch.id.clone(), stdio);
+        init.set(handle, held);
         let container = Arc::new(Self {
             launch,
-            stdio,
-            pid: u32::try_from(pid).unwrap_or_default(),
             cgroup,
             has_poststop_hooks: bundle.has_poststop_hooks(),
-            has_own_pids: bundle.has_own_pids(),
-            pidfd: watch(pidfd).context("can't watch the container's process")?,
-            parentage: launcher.parentage(),
-            held,
-            launcher: tokio::sync::Mutex::new(Some(launcher)),
-            status: watch::Sender::new(Status::Created),
+            init,
             events,
+            has_own_pids: bundle.has_own_pids(),
+            is_paused: AtomicBool::new(false),
+            execs: Mutex::default(),
+            launcher: tokio::sync::Mutex::new(Some(launcher)),
         });
         container.events.publish(Event::Create {
             id: container.id().to_owned(),
             bundle: container.bundle().display().to_string(),
-            stdio: container.stdio.clone(),
-            pid: container.pid,
+            stdio: container.init.stdio.clone(),
+            pid: container.init.pid(),
         });
         tokio::spawn(Arc::clone(&container).watch());
         Ok(container)
@@ -104,44 +85,82 @@ impl Container {
         &self.launch.bundle
     }
 
-    pub fn status(&self) -> Status {
-        *self.status.borrow()
+    /// Whose the streams of a process of this container are.
+    pub fn owner(&self, user: Option<u32>) -> Owner<'_> {
+        owner(&self.launch, &self.events, user)
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
     }
 
     pub async fn start(&self) -> Result<()> {
         let mut launcher = self.launcher.lock().await;
-        match self.status() {
+        match self.init.status() {
             Status::Created => {}
-            Status::Running => return Err(self.wrong_state("is running already")),
-            Status::Stopped(_) => return Err(self.wrong_state("has ended before it was started")),
+            Status::Running => return Err(self.init.wrong_state("is running already")),
+            Status::Stopped(_) => {
+                return Err(self.init.wrong_state("has ended before it was started"));
+            }
         }
         let Some(launcher) = launcher.take() else {
-            return Err(self.wrong_state("was started before, without success"));
+            return Err(self.init.wrong_state("was started before, without success"));
         };
         launcher.start().await?;
-        self.held.started();
-        self.status.send_replace(Status::Running);
+        self.init.started();
         self.events.publish(Event::Start {
             id: self.id().to_owned(),
-            pid: self.pid,
+            pid: self.init.pid(),
         });
         Ok(())
-    }
-
-    /// Signals the init process alone.
-    pub fn signal(&self, signal: Signal) -> Result<()> {
-        self.check_alive()?;
-        match pidfd_send_signal(self.pidfd.get_ref(), signal) {
-            Err(rustix::io::Errno::SRCH) => Err(Error::Exited(self.id().to_owned())),
-            sent => sent.context("can't send the signal"),
-        }
     }
 
     /// Signals all processes of the container; also those that have outlived
     /// its init process, of which the error tells.
     pub fn signal_all(&self, signal: Signal) -> Result<()> {
         self.cgroup.signal(signal);
-        self.check_alive()
+        self.init.check_not_stopped()
+    }
+
+    /// Signals init alone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.init.signal(signal)?;
+        if signal == Signal::KILL {
+            // A process that is frozen does not end on cgroup v1.
+            self.cgroup.thaw_to_kill();
+        }
+        Ok(())
+    }
+
+    /// Stops all processes where they are.
+    pub async fn pause(&self) -> Result<()> {
+        self.check_running()?;
+        freezer::freeze(&self.cgroup).await?;
+        self.is_paused.store(true, Ordering::Relaxed);
+        self.events.publish(Event::Paused {
+            id: self.id().to_owned(),
+        });
+        Ok(())
+    }
+
+    pub fn resume(&self) -> Result<()> {
+        if !self.is_paused() {
+            return Err(self.init.wrong_state("is not paused"));
+        }
+        freezer::thaw(&self.cgroup)?;
+        self.is_paused.store(false, Ordering::Relaxed);
+        self.events.publish(Event::Resumed {
+            id: self.id().to_owned(),
+        });
+        Ok(())
+    }
+
+    fn check_running(&self) -> Result<()> {
+        match self.init.status() {
+            Status::Running if self.is_paused() => Err(self.init.wrong_state("is paused")),
+            Status::Running => Ok(()),
+            _ => Err(self.init.wrong_state("is not running")),
+        }
     }
 
     /// Ends the init process if it was created but not started.
@@ -149,41 +168,21 @@ impl Container {
         {
             // Waits for a start that is under way.
             let _launcher = self.launcher.lock().await;
-            if self.status() != Status::Created {
+            if self.init.status() != Status::Created {
                 return Ok(());
             }
-            match self.signal(Signal::KILL) {
+            match self.init.signal(Signal::KILL) {
                 Ok(()) | Err(Error::Exited(_)) => {}
                 Err(error) => return Err(error),
             }
         }
-        self.wait().await.map(drop)
-    }
-
-    pub fn close_stdin(&self) {
-        self.held.close_stdin();
-    }
-
-    /// Waits for the end of the init process.
-    pub async fn wait(&self) -> Result<Exit> {
-        let mut status = self.status.subscribe();
-        let stopped = status
-            .wait_for(|status| matches!(status, Status::Stopped(_)))
-            .await;
-        match stopped.map(|status| *status) {
-            Ok(Status::Stopped(exit)) => Ok(exit),
-            _ => Err(Error::NoTask(self.id().to_owned())),
-        }
+        self.init.wait().await.map(drop)
     }
 
     /// Follows the init process to its end and tells of it.
     async fn watch(self: Arc<Self>) {
-        // A pidfd becomes readable when its process ends (pidfd_open(2)).
-        let ended = self.pidfd.readable().await;
-        let at = SystemTime::now();
-        if let Err(error) = ended {
-            log::error!("can't watch process {}: {error}", self.pid);
-        }
+        let mut oom = OomWatch::new(self.cgroup.clone());
+        let at = self.end_of_init(&mut oom).await;
         // Waits for a start that is under way, and ends the launcher, which is
         // the process's parent as long as it lives.
         let mut launcher = self.launcher.lock().await;
@@ -193,54 +192,105 @@ impl Container {
             // output open: the kernel does so for a pid namespace alone.
             self.cgroup.signal(Signal::KILL);
         }
-        let status = self.exit_status().await;
+        let status = self.init.exit_status().await;
+        self.await_execs().await;
+        self.tell_of(&mut oom);
         let exit = Exit { status, at };
-        self.status.send_replace(Status::Stopped(exit));
+        self.init.stopped(exit);
         self.events.publish(Event::Exit {
             id: self.id().to_owned(),
-            pid: self.pid,
+            process: self.id().to_owned(),
+            pid: self.init.pid(),
             exit,
         });
     }
 
-    async fn exit_status(&self) -> u32 {
-        let pid = i32::try_from(self.pid).unwrap_or_default();
-        let status = match self.parentage.exit_status(pid).await {
-            Some(status) => Some(status),
-            // The zygote is gone; who is the parent now will wait soon.
-            None => self.exit_status_of_orphan().await,
-        };
-        status.map_or_else(
-            || {
-                log::error!("nobody knows how process {pid} ended");
-                UNKNOWN
-            },
-            ExitStatus::code,
-        )
-    }
-
-    async fn exit_status_of_orphan(&self) -> Option<ExitStatus> {
-        let deadline = tokio::time::Instant::now() + WAITED_FOR_WITHIN;
+    async fn end_of_init(&self, oom: &mut OomWatch) -> SystemTime {
         loop {
-            let status = exit_info::of(self.pidfd.get_ref());
-            if status.is_some() || tokio::time::Instant::now() > deadline {
-                return status;
+            tokio::select! {
+                at = self.init.ended() => return at,
+                () = oom.changed() => self.tell_of(oom),
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    fn check_alive(&self) -> Result<()> {
-        match self.status() {
-            Status::Stopped(_) => Err(Error::Exited(self.id().to_owned())),
-            _ => Ok(()),
+    fn tell_of(&self, oom: &mut OomWatch) {
+        if oom.is_new() {
+            self.events.publish(Event::Oom {
+                id: self.id().to_owned(),
+            });
         }
     }
 
-    fn wrong_state(&self, what: &'static str) -> Error {
-        Error::WrongState {
+    /// All processes of a pid namespace end before the first of them has; their
+    /// exits are told before its own.
+    async fn await_execs(&self) {
+        let running: Vec<_> = self
+            .execs()
+            .values()
+            .filter(|exec| exec.process.status() == Status::Running)
+            .cloned()
+            .collect();
+        let all = async {
+            for exec in running {
+                let _ = exec.process.wait().await;
+            }
+        };
+        let _ = tokio::time::timeout(EXECS_END_WITHIN, all).await;
+    }
+
+    /// Takes a process to be added when it is started.
+    pub fn add_exec(&self, request: ExecRequest) -> Result<()> {
+        self.check_running()?;
+        let mut execs = self.execs();
+        if execs.contains_key(&request.exec_id) {
+            return Err(Error::Exists(request.exec_id));
+        }
+        let exec_id = request.exec_id.clone();
+        execs.insert(exec_id.clone(), Arc::new(Exec::new(request)));
+        self.events.publish(Event::ExecAdded {
             id: self.id().to_owned(),
-            what,
+            exec_id,
+        });
+        Ok(())
+    }
+
+    pub fn exec(&self, exec_id: &str) -> Result<Arc<Exec>> {
+        let exec = self.execs().get(exec_id).cloned();
+        exec.ok_or_else(|| Error::NoProcess {
+            id: self.id().to_owned(),
+            exec: exec_id.to_owned(),
+        })
+    }
+
+    pub fn remove_exec(&self, exec_id: &str) -> Result<Arc<Exec>> {
+        let exec = self.exec(exec_id)?;
+        if !exec.is_over() {
+            return Err(exec
+                .process
+                .wrong_state("is not stopped; kill it before it is deleted"));
         }
+        self.execs().remove(exec_id);
+        Ok(exec)
+    }
+
+    /// The exec id of a process, if it was added.
+    pub fn exec_id_of(&self, pid: u32) -> Option<String> {
+        let execs = self.execs();
+        let exec = execs.values().find(|exec| exec.process.pid() == pid);
+        exec.map(|exec| exec.id.clone())
+    }
+
+    fn execs(&self) -> MutexGuard<'_, HashMap<String, Arc<Exec>>> {
+        self.execs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn owner<'a>(launch: &'a Launch, events: &'a EventQueue, user: Option<u32>) -> Owner<'a> {
+    Owner {
+        containerd: events.containerd(),
+        namespace: events.namespace(),
+        id: &launch.id,
+        user,
     }
 }

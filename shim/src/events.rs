@@ -22,6 +22,7 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 pub struct EventQueue {
     queue: mpsc::UnboundedSender<Queued>,
     address: Option<Arc<str>>,
+    namespace: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -43,6 +44,11 @@ impl EventQueue {
     pub fn containerd(&self) -> Option<&str> {
         self.address.as_deref()
     }
+
+    /// containerd's namespace, of all containers of this shim.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
 }
 
 /// Takes events from the queue to containerd, one after another.
@@ -56,6 +62,7 @@ impl Publisher {
         let events = EventQueue {
             queue,
             address: address.as_deref().map(Arc::from),
+            namespace: namespace.as_str().into(),
         };
         let link = Link {
             address,

@@ -1,10 +1,12 @@
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipc::{Channel, ExitStatus, FromLauncher, Launch, ToLauncher};
 
 use crate::connection::Connection;
 use crate::error::{Context, Error, Result};
+use crate::process::Handle;
 use crate::watched::{Watched, recv, watch};
 
 /// A process that makes one container and then waits to start it. It ends when
@@ -37,25 +39,52 @@ impl Launcher {
         })
     }
 
-    pub fn parentage(&self) -> Parentage {
-        self.parentage.clone()
+    /// Makes the container; returns its init process, which waits.
+    pub async fn create(&self, launch: Launch, stdio: [OwnedFd; 3]) -> Result<Handle> {
+        self.make(&ToLauncher::Create(launch), stdio).await
     }
 
-    /// Makes the container; returns its init process, which waits.
-    pub async fn create(&self, launch: Launch, stdio: [OwnedFd; 3]) -> Result<(i32, OwnedFd)> {
+    /// Adds a process to a running container and lets it run. `process`: the
+    /// file of its `process` object of the OCI runtime spec.
+    pub async fn exec(
+        &self,
+        launch: Launch,
+        process: PathBuf,
+        stdio: [OwnedFd; 3],
+    ) -> Result<Handle> {
+        self.make(&ToLauncher::Exec { launch, process }, stdio)
+            .await
+    }
+
+    async fn make(&self, request: &ToLauncher, stdio: [OwnedFd; 3]) -> Result<Handle> {
         let [stdin, stdout, stderr] = &stdio;
-        self.channel.get_ref().try_send(
-            &ToLauncher::Create(launch),
-            &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
-        )?;
+        self.channel
+            .get_ref()
+            .try_send(request, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
         // The process's ends are its own from here on: who reads its output
         // waits until nobody else could write any more.
         drop(stdio);
         match self.reply().await? {
             (FromLauncher::Created { pid }, fds) => match <[OwnedFd; 1]>::try_from(fds) {
-                Ok([pidfd]) => Ok((pid, pidfd)),
+                Ok([pidfd]) => Ok(Handle {
+                    pid: u32::try_from(pid).unwrap_or_default(),
+                    pidfd: watch(pidfd).context("can't watch the container's process")?,
+                    parentage: self.parentage.clone(),
+                }),
                 Err(_) => Err(out_of_order()),
             },
+            (other, _) => Err(failure(other)),
+        }
+    }
+
+    /// Sets the limits of a container that is there. `resources`: a file of
+    /// `linux.resources` of the OCI runtime spec.
+    pub async fn update(&self, launch: Launch, resources: PathBuf) -> Result<()> {
+        self.channel
+            .get_ref()
+            .try_send(&ToLauncher::Update { launch, resources }, &[])?;
+        match self.reply().await? {
+            (FromLauncher::Updated, _) => Ok(()),
             (other, _) => Err(failure(other)),
         }
     }

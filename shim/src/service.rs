@@ -6,18 +6,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use containerd_shim_protos::api;
 use containerd_shim_protos::protobuf::MessageField;
+use containerd_shim_protos::shim::oci::ProcessDetails;
 use containerd_shim_protos::shim_async::Task;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use containerd_shim_protos::ttrpc::{self, Code};
+use rustix::process::Signal;
 
-use crate::container::{Container, Exit, Status};
+use crate::container::Container;
 use crate::error::{Error, Result};
-use crate::message::timestamp;
+use crate::exec::{Exec, ExecRequest};
+use crate::message::{any, timestamp};
 use crate::metrics;
 use crate::options::RuntimeOptions;
+use crate::process::{Exit, Process, Status};
 use crate::rootfs::Mount;
 use crate::signal::signal;
-use crate::stdio::StdioPaths;
+use crate::stdio::{Held, StdioPaths};
 use crate::tasks::{CreateRequest, Tasks};
 
 /// Answers containerd's calls (containerd.task.v2.Task, which v3 repeats).
@@ -26,17 +30,14 @@ pub struct Service {
 }
 
 impl Service {
-    /// Only the first process of a task exists in this release.
-    fn first_process(&self, id: &str, exec_id: &str) -> Result<Arc<Container>> {
+    /// One process of a task: the first, or an added one.
+    fn process(&self, id: &str, exec_id: &str) -> Result<Target> {
         let container = self.tasks.get(id)?;
-        if exec_id.is_empty() {
-            Ok(container)
-        } else {
-            Err(Error::NoProcess {
-                id: id.to_owned(),
-                exec: exec_id.to_owned(),
-            })
-        }
+        let exec = match exec_id {
+            "" => None,
+            exec_id => Some(container.exec(exec_id)?),
+        };
+        Ok(Target { container, exec })
     }
 
     /// Does what must not stop half way: containerd may give up a call, or go
@@ -53,9 +54,6 @@ impl Service {
     }
 
     async fn do_create(&self, request: api::CreateTaskRequest) -> Result<u32> {
-        if request.terminal {
-            return Err(Error::Unimplemented("a terminal (-t)"));
-        }
         if !request.checkpoint.is_empty() {
             return Err(Error::Unimplemented("restoring from a checkpoint"));
         }
@@ -72,11 +70,43 @@ impl Service {
                 stdin: request.stdin,
                 stdout: request.stdout,
                 stderr: request.stderr,
+                terminal: request.terminal,
             },
             options: RuntimeOptions::parse(request.options.as_ref())?,
         };
         self.to_the_end(|tasks| async move { tasks.create(request).await })
             .await
+    }
+}
+
+/// What a call is about.
+struct Target {
+    container: Arc<Container>,
+    exec: Option<Arc<Exec>>,
+}
+
+impl Target {
+    fn process(&self) -> &Process {
+        match &self.exec {
+            Some(exec) => &exec.process,
+            None => &self.container.init,
+        }
+    }
+
+    fn kill(&self, signal: Signal, all: bool) -> Result<()> {
+        match &self.exec {
+            Some(exec) => exec.process.signal(signal),
+            None if all => self.container.signal_all(signal),
+            None => self.container.signal(signal),
+        }
+    }
+
+    fn resize(&self, width: u32, height: u32) -> Result<()> {
+        let console = self.process().held().and_then(Held::console);
+        let console =
+            console.ok_or_else(|| self.process().wrong_state("has no terminal to resize"))?;
+        let side = |cells: u32| u16::try_from(cells).unwrap_or(u16::MAX);
+        console.resize(side(width), side(height))
     }
 }
 
@@ -87,8 +117,8 @@ impl Task for Service {
         _: &TtrpcContext,
         request: api::StateRequest,
     ) -> ttrpc::Result<api::StateResponse> {
-        let container = answer("State", self.first_process(&request.id, &request.exec_id))?;
-        Ok(state(&container))
+        let target = answer("State", self.process(&request.id, &request.exec_id))?;
+        Ok(state(&target))
     }
 
     async fn create(
@@ -108,9 +138,13 @@ impl Task for Service {
         _: &TtrpcContext,
         request: api::StartRequest,
     ) -> ttrpc::Result<api::StartResponse> {
-        answer("Start", self.first_process(&request.id, &request.exec_id))?;
         let pid = self
-            .to_the_end(|tasks| async move { tasks.start(&request.id).await })
+            .to_the_end(|tasks| async move {
+                match request.exec_id.as_str() {
+                    "" => tasks.start(&request.id).await,
+                    exec_id => tasks.start_exec(&request.id, exec_id).await,
+                }
+            })
             .await;
         let pid = answer("Start", pid)?;
         Ok(api::StartResponse {
@@ -124,11 +158,13 @@ impl Task for Service {
         _: &TtrpcContext,
         request: api::DeleteRequest,
     ) -> ttrpc::Result<api::DeleteResponse> {
-        if !request.exec_id.is_empty() {
-            answer("Delete", self.first_process(&request.id, &request.exec_id))?;
-        }
         let deleted = self
-            .to_the_end(|tasks| async move { tasks.delete(&request.id).await })
+            .to_the_end(|tasks| async move {
+                match request.exec_id.as_str() {
+                    "" => tasks.delete(&request.id).await,
+                    exec_id => tasks.delete_exec(&request.id, exec_id).await,
+                }
+            })
             .await;
         let (pid, exit) = answer("Delete", deleted)?;
         Ok(api::DeleteResponse {
@@ -149,10 +185,7 @@ impl Task for Service {
             .cgroup
             .pids()
             .into_iter()
-            .map(|pid| api::ProcessInfo {
-                pid,
-                ..Default::default()
-            });
+            .map(|pid| process_info(&container, pid));
         Ok(api::PidsResponse {
             processes: processes.collect(),
             ..Default::default()
@@ -160,9 +193,9 @@ impl Task for Service {
     }
 
     async fn kill(&self, _: &TtrpcContext, request: api::KillRequest) -> ttrpc::Result<api::Empty> {
-        answer("Kill", self.first_process(&request.id, &request.exec_id))?;
+        let target = answer("Kill", self.process(&request.id, &request.exec_id))?;
         let signal = answer("Kill", signal(request.signal))?;
-        answer("Kill", self.tasks.kill(&request.id, signal, request.all))?;
+        answer("Kill", target.kill(signal, request.all))?;
         Ok(api::Empty::default())
     }
 
@@ -171,8 +204,8 @@ impl Task for Service {
         _: &TtrpcContext,
         request: api::WaitRequest,
     ) -> ttrpc::Result<api::WaitResponse> {
-        answer("Wait", self.first_process(&request.id, &request.exec_id))?;
-        let exit = answer("Wait", self.tasks.wait(&request.id).await)?;
+        let target = answer("Wait", self.process(&request.id, &request.exec_id))?;
+        let exit = answer("Wait", target.process().wait().await)?;
         Ok(api::WaitResponse {
             exit_status: exit.status,
             exited_at: MessageField::some(timestamp(exit.at)),
@@ -199,7 +232,10 @@ impl Task for Service {
         request: api::ConnectRequest,
     ) -> ttrpc::Result<api::ConnectResponse> {
         // containerd connects also before there is a task.
-        let task_pid = self.tasks.get(&request.id).map_or(0, |task| task.pid);
+        let task_pid = self
+            .tasks
+            .get(&request.id)
+            .map_or(0, |task| task.init.pid());
         Ok(api::ConnectResponse {
             shim_pid: std::process::id(),
             task_pid,
@@ -213,9 +249,11 @@ impl Task for Service {
         _: &TtrpcContext,
         request: api::CloseIORequest,
     ) -> ttrpc::Result<api::Empty> {
-        answer("CloseIO", self.first_process(&request.id, &request.exec_id))?;
-        if request.stdin {
-            answer("CloseIO", self.tasks.close_stdin(&request.id))?;
+        let target = answer("CloseIO", self.process(&request.id, &request.exec_id))?;
+        if request.stdin
+            && let Some(held) = target.process().held()
+        {
+            held.close_stdin();
         }
         Ok(api::Empty::default())
     }
@@ -230,36 +268,69 @@ impl Task for Service {
         Ok(api::Empty::default())
     }
 
-    async fn pause(&self, _: &TtrpcContext, _: api::PauseRequest) -> ttrpc::Result<api::Empty> {
-        answer("Pause", Err(Error::Unimplemented("pause")))
+    async fn pause(
+        &self,
+        _: &TtrpcContext,
+        request: api::PauseRequest,
+    ) -> ttrpc::Result<api::Empty> {
+        let container = answer("Pause", self.tasks.get(&request.id))?;
+        answer("Pause", container.pause().await)?;
+        Ok(api::Empty::default())
     }
 
-    async fn resume(&self, _: &TtrpcContext, _: api::ResumeRequest) -> ttrpc::Result<api::Empty> {
-        answer("Resume", Err(Error::Unimplemented("resume")))
+    async fn resume(
+        &self,
+        _: &TtrpcContext,
+        request: api::ResumeRequest,
+    ) -> ttrpc::Result<api::Empty> {
+        let container = answer("Resume", self.tasks.get(&request.id))?;
+        answer("Resume", container.resume())?;
+        Ok(api::Empty::default())
     }
 
     async fn exec(
         &self,
         _: &TtrpcContext,
-        _: api::ExecProcessRequest,
+        request: api::ExecProcessRequest,
     ) -> ttrpc::Result<api::Empty> {
-        answer("Exec", Err(Error::Unimplemented("exec")))
+        let container = answer("Exec", self.tasks.get(&request.id))?;
+        let spec = request.spec.into_option().unwrap_or_default();
+        let request = ExecRequest {
+            id: request.id,
+            exec_id: request.exec_id,
+            stdio: StdioPaths {
+                stdin: request.stdin,
+                stdout: request.stdout,
+                stderr: request.stderr,
+                terminal: request.terminal,
+            },
+            spec: spec.value,
+        };
+        answer("Exec", container.add_exec(request))?;
+        Ok(api::Empty::default())
     }
 
     async fn resize_pty(
         &self,
         _: &TtrpcContext,
-        _: api::ResizePtyRequest,
+        request: api::ResizePtyRequest,
     ) -> ttrpc::Result<api::Empty> {
-        answer("ResizePty", Err(Error::Unimplemented("a terminal (-t)")))
+        let target = answer("ResizePty", self.process(&request.id, &request.exec_id))?;
+        answer("ResizePty", target.resize(request.width, request.height))?;
+        Ok(api::Empty::default())
     }
 
     async fn update(
         &self,
         _: &TtrpcContext,
-        _: api::UpdateTaskRequest,
+        request: api::UpdateTaskRequest,
     ) -> ttrpc::Result<api::Empty> {
-        answer("Update", Err(Error::Unimplemented("update")))
+        let resources = request.resources.into_option().unwrap_or_default();
+        let updated = self
+            .to_the_end(|tasks| async move { tasks.update(&request.id, &resources.value).await })
+            .await;
+        answer("Update", updated)?;
+        Ok(api::Empty::default())
     }
 
     async fn checkpoint(
@@ -271,18 +342,26 @@ impl Task for Service {
     }
 }
 
-fn state(container: &Container) -> api::StateResponse {
+fn state(target: &Target) -> api::StateResponse {
+    let Target { container, exec } = target;
+    let process = target.process();
     let mut state = api::StateResponse {
         id: container.id().to_owned(),
+        exec_id: exec
+            .as_ref()
+            .map(|exec| exec.id.clone())
+            .unwrap_or_default(),
         bundle: container.bundle().display().to_string(),
-        pid: container.pid,
-        stdin: container.stdio.stdin.clone(),
-        stdout: container.stdio.stdout.clone(),
-        stderr: container.stdio.stderr.clone(),
+        pid: process.pid(),
+        stdin: process.stdio.stdin.clone(),
+        stdout: process.stdio.stdout.clone(),
+        stderr: process.stdio.stderr.clone(),
+        terminal: process.stdio.terminal,
         ..Default::default()
     };
-    match container.status() {
+    match process.status() {
         Status::Created => state.set_status(api::Status::CREATED),
+        Status::Running if container.is_paused() => state.set_status(api::Status::PAUSED),
         Status::Running => state.set_status(api::Status::RUNNING),
         Status::Stopped(Exit { status, at }) => {
             state.set_status(api::Status::STOPPED);
@@ -291,6 +370,22 @@ fn state(container: &Container) -> api::StateResponse {
         }
     }
     state
+}
+
+/// A pid, and by which id containerd knows it, if it was added.
+fn process_info(container: &Container, pid: u32) -> api::ProcessInfo {
+    let details = container.exec_id_of(pid).and_then(|exec_id| {
+        any(&ProcessDetails {
+            exec_id,
+            ..Default::default()
+        })
+        .ok()
+    });
+    api::ProcessInfo {
+        pid,
+        info: details.into(),
+        ..Default::default()
+    }
 }
 
 /// The boundary of the service: an error is logged here, once, and goes to

@@ -3,33 +3,55 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
+use tokio::net::unix::pipe;
 
+use crate::console::{Console, Sink, terminal};
 use crate::error::{Context, Error, Result};
+use crate::log_uri::{LogUri, fifo_path, open_file, start_logger};
 use crate::stdin::{FifoWatch, HeldStdin};
 
-/// Where a process's standard streams go: FIFOs of containerd's client, or
-/// nothing where a path is empty (shim protocol, "IO").
+/// Where a process's standard streams go: FIFOs of containerd's client, log
+/// URIs, or nothing where a path is empty (shim protocol, "IO").
 #[derive(Debug, Clone, Default)]
 pub struct StdioPaths {
     pub stdin: String,
     pub stdout: String,
     pub stderr: String,
+    /// The process has one terminal in place of three streams; nothing is
+    /// written to `stderr` then.
+    pub terminal: bool,
+}
+
+/// Whose streams they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// A socket that containerd listens at as long as it runs.
+    pub containerd: Option<&'a str>,
+    pub namespace: &'a str,
+    /// Of the container.
+    pub id: &'a str,
+    /// The user that a terminal belongs to.
+    pub user: Option<u32>,
 }
 
 /// What the shim holds of a process's streams.
 ///
-/// The process has the FIFOs themselves: nothing copies. The shim holds a
-/// writing end of stdin (see [`HeldStdin`]), and reading ends of stdout and
-/// stderr, so that a client that goes away (containerd restarts) does not break
-/// them. It holds no writing ends of those: the client waits for their end.
+/// The process has the FIFOs and files themselves: nothing copies, but for a
+/// terminal. The shim holds a writing end of stdin (see [`HeldStdin`]), and
+/// reading ends of stdout and stderr, so that a client that goes away
+/// (containerd restarts) does not break them. It holds no writing ends of
+/// those: the client waits for their end.
 #[derive(Debug, Default)]
 pub struct Held {
     stdin: Option<HeldStdin>,
+    _inputs: Vec<OwnedFd>,
     _outputs: Vec<OwnedFd>,
+    console: Option<Console>,
 }
 
 impl Held {
-    /// Lets the process see the end of its input, once all writers are gone.
+    /// Lets the process see the end of its input, once all writers are gone. A
+    /// terminal has none.
     pub fn close_stdin(&self) {
         if let Some(stdin) = &self.stdin {
             stdin.close();
@@ -42,40 +64,94 @@ impl Held {
             stdin.started();
         }
     }
+
+    /// The terminal, if there is one.
+    pub fn console(&self) -> Option<&Console> {
+        self.console.as_ref()
+    }
 }
 
 /// Opens the streams: the process's three ends, and what the shim holds.
-///
-/// `containerd`: a socket that containerd listens at as long as it runs.
-pub fn open(paths: &StdioPaths, containerd: Option<&str>) -> Result<([OwnedFd; 3], Held)> {
+pub async fn open(paths: &StdioPaths, owner: Owner<'_>) -> Result<([OwnedFd; 3], Held)> {
     let mut held = Held::default();
+    if paths.terminal {
+        let ends = open_terminal(paths, owner, &mut held).await?;
+        return Ok((ends, held));
+    }
     let stdin = if paths.stdin.is_empty() {
         null()?
     } else {
-        let watch = FifoWatch::new(&paths.stdin).ok();
-        let (reader, writer) = fifo(&paths.stdin)?;
-        held.stdin = Some(HeldStdin::new(writer, watch, containerd.map(PathBuf::from)));
+        let path = fifo_path(&paths.stdin);
+        let watch = FifoWatch::new(path).ok();
+        let (reader, writer) = fifo(path)?;
+        let containerd = owner.containerd.map(PathBuf::from);
+        held.stdin = Some(HeldStdin::new(writer, watch, containerd));
         reader
     };
-    let mut output = |path: &str| -> Result<OwnedFd> {
-        if path.is_empty() {
-            return null();
-        }
-        let (reader, writer) = fifo(path)?;
-        held._outputs.push(reader);
-        Ok(writer)
-    };
-    let stdout = output(&paths.stdout)?;
-    let stderr = output(&paths.stderr)?;
+    let [stdout, stderr] = open_outputs(paths, owner, &mut held).await?;
     Ok(([stdin, stdout, stderr], held))
+}
+
+async fn open_outputs(
+    paths: &StdioPaths,
+    owner: Owner<'_>,
+    held: &mut Held,
+) -> Result<[OwnedFd; 2]> {
+    // One logger has both.
+    if let Some(LogUri::Binary { program, args }) = LogUri::parse(&paths.stdout)? {
+        return start_logger(&program, &args, owner.namespace, owner.id).await;
+    }
+    let mut output = |path: &str| match LogUri::parse(path)? {
+        Some(LogUri::File(path)) => open_file(&path).map(OwnedFd::from),
+        Some(LogUri::Binary { .. }) => Err(Error::Invalid(format!(
+            "{path:?} is for standard error alone; a logger takes both streams"
+        ))),
+        None if path.is_empty() => null(),
+        None => {
+            let (reader, writer) = fifo(fifo_path(path))?;
+            held._outputs.push(reader);
+            Ok(writer)
+        }
+    };
+    Ok([output(&paths.stdout)?, output(&paths.stderr)?])
+}
+
+/// A terminal, and what copies between it and the client.
+async fn open_terminal(
+    paths: &StdioPaths,
+    owner: Owner<'_>,
+    held: &mut Held,
+) -> Result<[OwnedFd; 3]> {
+    let what = "can't set up the terminal's streams";
+    let (master, process_end) = terminal(owner.user)?;
+    let input = if paths.stdin.is_empty() {
+        None
+    } else {
+        let (reader, writer) = fifo(fifo_path(&paths.stdin))?;
+        held._inputs.push(writer);
+        Some(pipe::Receiver::from_owned_fd(reader).context(what)?)
+    };
+    let has_output = !paths.stdout.is_empty();
+    let without_stderr = StdioPaths {
+        stdout: paths.stdout.clone(),
+        ..StdioPaths::default()
+    };
+    let [stdout, _] = open_outputs(&without_stderr, owner, held).await?;
+    let output = match LogUri::parse(&paths.stdout)? {
+        _ if !has_output => None,
+        Some(LogUri::File(_)) => Some(Sink::File(stdout.into())),
+        _ => Some(Sink::Pipe(
+            pipe::Sender::from_owned_fd(stdout).context(what)?,
+        )),
+    };
+    held.console = Some(Console::new(master, input, output)?);
+    let again = || process_end.try_clone().context(what);
+    Ok([again()?, again()?, process_end])
 }
 
 /// Both ends of a FIFO, both blocking: opened in the one order that waits for
 /// nobody (fifo(7): a reader without waiting always, a writer if there is one).
 fn fifo(path: &str) -> Result<(OwnedFd, OwnedFd)> {
-    if path.contains("://") {
-        return Err(Error::Unimplemented("a log URI as standard output"));
-    }
     let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
     let reader = rustix::fs::open(path, flags | OFlags::RDONLY, Mode::empty())
         .at("can't open the stream", path)?;
@@ -126,19 +202,34 @@ mod tests {
         .unwrap()
     }
 
-    fn open_stdin(path: &str, containerd: Option<&str>) -> (OwnedFd, Held) {
+    const OWNER: Owner<'_> = Owner {
+        containerd: None,
+        namespace: "n",
+        id: "a",
+        user: None,
+    };
+
+    async fn open_stdin(path: &str, containerd: Option<&str>) -> (OwnedFd, Held) {
         let paths = StdioPaths {
             stdin: path.to_owned(),
             ..StdioPaths::default()
         };
-        let ([stdin, _, _], held) = open(&paths, containerd).unwrap();
+        let ([stdin, _, _], held) = open(
+            &paths,
+            Owner {
+                containerd,
+                ..OWNER
+            },
+        )
+        .await
+        .unwrap();
         (stdin, held)
     }
 
     #[tokio::test]
     async fn input_ends_when_the_client_closes_its_end() {
         let path = make_fifo("client");
-        let (stdin, _held) = open_stdin(&path, None);
+        let (stdin, _held) = open_stdin(&path, None).await;
         let mut client = File::options().write(true).open(&path).unwrap();
         client.write_all(b"all of it").unwrap();
         drop(client);
@@ -149,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn input_ends_when_no_client_comes() {
         let path = make_fifo("nobody");
-        let (stdin, held) = open_stdin(&path, None);
+        let (stdin, held) = open_stdin(&path, None).await;
         held.started();
         assert_eq!(read_all(stdin).await, "");
         std::fs::remove_file(path).unwrap();
@@ -158,7 +249,7 @@ mod tests {
     #[tokio::test]
     async fn input_waits_for_a_client_that_came() {
         let path = make_fifo("slow");
-        let (stdin, held) = open_stdin(&path, None);
+        let (stdin, held) = open_stdin(&path, None).await;
         let mut client = File::options().write(true).open(&path).unwrap();
         held.started();
         tokio::time::sleep(std::time::Duration::from_millis(800)).await;
@@ -171,7 +262,7 @@ mod tests {
     #[tokio::test]
     async fn input_survives_containerd_until_it_is_closed() {
         let path = make_fifo("restart");
-        let (stdin, held) = open_stdin(&path, Some("/no/such/socket"));
+        let (stdin, held) = open_stdin(&path, Some("/no/such/socket")).await;
         held.started();
         for part in ["before", " and after"] {
             let mut client = File::options().write(true).open(&path).unwrap();
@@ -187,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn input_goes_on_while_one_of_two_clients_is_there() {
         let path = make_fifo("two");
-        let (stdin, held) = open_stdin(&path, None);
+        let (stdin, held) = open_stdin(&path, None).await;
         held.started();
         let open = || File::options().write(true).open(&path).unwrap();
         let (mut one, mut other) = (open(), open());
@@ -223,7 +314,7 @@ mod tests {
             stdout: path.clone(),
             ..StdioPaths::default()
         };
-        let ([_, stdout, _], held) = open(&paths, None).unwrap();
+        let ([_, stdout, _], held) = open(&paths, OWNER).await.unwrap();
         // Waits, in a thread, for a writer; there is one.
         let mut client = File::open(&path).unwrap();
         File::from(stdout).write_all(b"early").unwrap();
@@ -238,7 +329,89 @@ mod tests {
     fn a_plain_file_is_refused() {
         let error = fifo("/etc/hostname").unwrap_err().to_string();
         assert!(error.contains("not a FIFO"), "{error}");
-        let error = fifo("file:///tmp/x").unwrap_err().to_string();
-        assert!(error.contains("log URI"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn output_is_appended_to_a_log_file() {
+        let folder = std::env::temp_dir().join(format!("stdio-log-{}", std::process::id()));
+        let uri = format!("file://{}/deep/log", folder.display());
+        let paths = StdioPaths {
+            stdout: uri.clone(),
+            stderr: uri,
+            ..StdioPaths::default()
+        };
+        for text in ["one\n", "two\n"] {
+            let ([_, stdout, stderr], _) = open(&paths, OWNER).await.unwrap();
+            File::from(stdout).write_all(text.as_bytes()).unwrap();
+            File::from(stderr).write_all(b"error\n").unwrap();
+        }
+        let log = std::fs::read_to_string(folder.join("deep/log")).unwrap();
+        assert_eq!(log, "one\nerror\ntwo\nerror\n");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_logger_has_both_streams() {
+        let folder = std::env::temp_dir().join(format!("stdio-logger-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let logger = folder.join("logger");
+        let script = "#!/bin/sh\nexec 5>&-\n\
+                      echo \"$CONTAINER_NAMESPACE $CONTAINER_ID\" >\"$2.tmp\"\n\
+                      cat <&3 >>\"$2.tmp\"; cat <&4 >>\"$2.tmp\"; mv \"$2.tmp\" \"$2\"\n";
+        std::fs::write(&logger, script).unwrap();
+        std::fs::set_permissions(&logger, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        let log = folder.join("log");
+        let uri = format!("binary://{}?to={}", logger.display(), log.display());
+        let paths = StdioPaths {
+            stdout: uri.clone(),
+            stderr: uri,
+            ..StdioPaths::default()
+        };
+        let ([_, stdout, stderr], _) = open(&paths, OWNER).await.unwrap();
+        File::from(stdout).write_all(b"out\n").unwrap();
+        File::from(stderr).write_all(b"err\n").unwrap();
+        while !log.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(std::fs::read_to_string(log).unwrap(), "n a\nout\nerr\n");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// As a client and a process see it: echo, lines, the size, the end.
+    #[tokio::test]
+    async fn a_terminal_is_between_client_and_process() {
+        let (stdin, stdout) = (make_fifo("tty-in"), make_fifo("tty-out"));
+        let paths = StdioPaths {
+            stdin: stdin.clone(),
+            stdout: stdout.clone(),
+            terminal: true,
+            ..StdioPaths::default()
+        };
+        let ([tty, one, other], held) = open(&paths, OWNER).await.unwrap();
+        drop((one, other));
+        held.console().unwrap().resize(132, 43).unwrap();
+        let size = rustix::termios::tcgetwinsize(&tty).unwrap();
+        assert_eq!((size.ws_col, size.ws_row), (132, 43));
+        let mut client = File::options().write(true).open(&stdin).unwrap();
+        client.write_all(b"line\r").unwrap();
+        let mut tty = File::from(tty);
+        let (mut tty, line) = tokio::task::spawn_blocking(move || {
+            let mut line = [0; 16];
+            let count = tty.read(&mut line).unwrap();
+            (tty, line[..count].to_vec())
+        })
+        .await
+        .unwrap();
+        assert_eq!(line, b"line\n");
+        tty.write_all(b"done\n").unwrap();
+        drop(tty);
+        let output = File::open(&stdout).unwrap();
+        held.console().unwrap().drained().await;
+        drop(held);
+        assert_eq!(read_all(output.into()).await, "line\r\ndone\r\n");
+        for fifo in [stdin, stdout] {
+            std::fs::remove_file(fifo).unwrap();
+        }
     }
 }

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use ipc::Launch;
 use oci::Bundle;
-use rustix::process::Signal;
 
 use crate::cgroup::Cgroup;
-use crate::container::{Container, Exit, Status};
+use crate::container::Container;
 use crate::end::End;
 use crate::error::{Context, Error, Result};
 use crate::event::Event;
 use crate::events::EventQueue;
 use crate::options::RuntimeOptions;
+use crate::process::{Exit, Status};
 use crate::rootfs::{self, Mount};
 use crate::slots::Slots;
-use crate::stdio::StdioPaths;
+use crate::stdio::{Held, StdioPaths};
 use crate::zygote::Zygote;
 
 /// The file in a bundle that names the container's init process, for `delete`.
@@ -61,7 +61,7 @@ impl Tasks {
     pub async fn create(&self, request: CreateRequest) -> Result<u32> {
         let claim = self.slots.claim_new(&request.id)?;
         let container = self.create_in_slot(request).await?;
-        let pid = container.pid;
+        let pid = container.init.pid();
         claim.put(container);
         Ok(pid)
     }
@@ -89,7 +89,7 @@ impl Tasks {
             Ok(container) => {
                 let file = request.bundle.join(PID_FILE);
                 // Only `delete` reads it, to name the process that it killed.
-                if let Err(error) = std::fs::write(&file, container.pid.to_string()) {
+                if let Err(error) = std::fs::write(&file, container.init.pid().to_string()) {
                     log::warn!("can't write {}: {error}", file.display());
                 }
                 Ok(container)
@@ -106,20 +106,28 @@ impl Tasks {
     pub async fn start(&self, id: &str) -> Result<u32> {
         let container = self.get(id)?;
         container.start().await?;
-        Ok(container.pid)
+        Ok(container.init.pid())
     }
 
-    pub fn kill(&self, id: &str, signal: Signal, all: bool) -> Result<()> {
+    pub async fn start_exec(&self, id: &str, exec_id: &str) -> Result<u32> {
         let container = self.get(id)?;
-        if all {
-            container.signal_all(signal)
-        } else {
-            container.signal(signal)
-        }
+        let exec = container.exec(exec_id)?;
+        exec.start(&container, &self.zygote).await?;
+        Ok(exec.process.pid())
     }
 
-    pub async fn wait(&self, id: &str) -> Result<Exit> {
-        self.get(id)?.wait().await
+    /// Sets new limits: `linux.resources` of the OCI runtime spec, as JSON.
+    pub async fn update(&self, id: &str, resources: &[u8]) -> Result<()> {
+        let container = self.get(id)?;
+        container.init.check_not_stopped()?;
+        let file = container.launch.state.join("resources.json");
+        std::fs::write(&file, resources).at("can't write", &file)?;
+        let launcher = self.zygote.fork().await?;
+        let updated = launcher
+            .update(container.launch.clone(), file.clone())
+            .await;
+        let _ = std::fs::remove_file(file);
+        updated
     }
 
     /// Removes a container that is not running; returns its pid and how it
@@ -128,13 +136,16 @@ impl Tasks {
     pub async fn delete(&self, id: &str) -> Result<(u32, Exit)> {
         let container = self.slots.get_settled(id).await?;
         container.end_unstarted().await?;
-        let Status::Stopped(exit) = container.status() else {
+        let Status::Stopped(exit) = container.init.status() else {
             return Err(Error::WrongState {
                 id: id.to_owned(),
                 what: "is not stopped; kill it before it is deleted",
             });
         };
         let claim = self.slots.claim(&container)?;
+        if let Some(console) = container.init.held().and_then(Held::console) {
+            console.drained().await;
+        }
         if let Err(error) = self.remove(&container).await {
             // Not forgotten: it can be deleted again.
             claim.put(container);
@@ -143,11 +154,24 @@ impl Tasks {
         // Queued while the id is still taken, as no event may follow the last.
         self.events.publish(Event::Delete {
             id: id.to_owned(),
-            pid: container.pid,
+            pid: container.init.pid(),
             exit,
         });
         drop(claim);
-        Ok((container.pid, exit))
+        Ok((container.init.pid(), exit))
+    }
+
+    /// Forgets an added process that has ended or was never started.
+    pub async fn delete_exec(&self, id: &str, exec_id: &str) -> Result<(u32, Exit)> {
+        let exec = self.get(id)?.remove_exec(exec_id)?;
+        if let Some(console) = exec.process.held().and_then(Held::console) {
+            console.drained().await;
+        }
+        let exit = match exec.process.status() {
+            Status::Stopped(exit) => exit,
+            _ => Exit::now(0),
+        };
+        Ok((exec.process.pid(), exit))
     }
 
     async fn remove(&self, container: &Container) -> Result<()> {
@@ -160,11 +184,6 @@ impl Tasks {
             }
         }
         forget(&container.launch, &container.cgroup, EMPTY_WITHIN).await
-    }
-
-    pub fn close_stdin(&self, id: &str) -> Result<()> {
-        self.get(id)?.close_stdin();
-        Ok(())
     }
 
     pub fn get(&self, id: &str) -> Result<Arc<Container>> {

@@ -1,18 +1,17 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ipc::Listener;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 
+use crate::child;
 use crate::error::{Context, Result};
 use crate::read_only;
-use crate::watched::watch;
 
 /// The zygote's files as it finds them itself: its standard output is their
 /// folder when it starts.
@@ -67,7 +66,7 @@ pub fn start(files: &Path, socket: &Path, listener: Listener) -> Result<LastWord
         .stderr(Stdio::piped());
     let mut child = command.spawn().at("can't start the zygote", files)?;
     let said = child.stderr.take().map(OwnedFd::from);
-    reap(child)?;
+    child::reap(child)?;
     let said = said.map(pipe::Receiver::from_owned_fd).transpose();
     let said = said.context("can't hear the zygote")?;
     Ok(LastWords(tokio::spawn(async move {
@@ -78,21 +77,4 @@ pub fn start(files: &Path, socket: &Path, listener: Listener) -> Result<LastWord
         }
         String::from_utf8_lossy(&text).into_owned()
     })))
-}
-
-/// Waits for the end of the zygote, which may live longer than this process, so
-/// that no zombie is left if it does not.
-fn reap(mut child: Child) -> Result<()> {
-    let what = "can't watch the zygote";
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pidfd = pid
-        .ok_or(rustix::io::Errno::SRCH)
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-        .context(what)?;
-    let pidfd = watch(pidfd).context(what)?;
-    tokio::spawn(async move {
-        let _ = pidfd.readable().await;
-        let _ = child.wait();
-    });
-    Ok(())
 }

@@ -61,6 +61,14 @@ impl Live {
         self
     }
 
+    /// Waits for a while, in which no line may come.
+    pub fn expect_silence(&mut self, limit: Duration) -> &mut Self {
+        if let Ok(line) = self.lines.recv_timeout(limit) {
+            panic!("a line {line:?}: {}", self.command);
+        }
+        self
+    }
+
     pub fn send(&mut self, text: &str) -> &mut Self {
         let stdin = self.stdin.as_mut().expect("stdin is open");
         stdin.write_all(text.as_bytes()).expect("the program reads");

@@ -137,6 +137,12 @@ impl<'a> Run<'a> {
             .number("pid")
     }
 
+    /// As [`Run::detach`], with the streams that the flags say.
+    pub fn detach_logged(self) {
+        let command = self.line(&["--detach"]);
+        command::output(command, self.limit).success();
+    }
+
     fn line(&self, flags: &[&str]) -> Command {
         let mut command = self.containerd.ctr.command();
         command.arg("run").args(["--runtime", &paths::runtime()]);

@@ -7,9 +7,11 @@ use std::time::Duration;
 use containerd_shim_protos::api::{
     CloseIORequest, ConnectRequest, ConnectResponse, CreateTaskRequest, CreateTaskResponse,
     DeleteRequest, DeleteResponse, Empty, KillRequest, PidsRequest, PidsResponse, ShutdownRequest,
-    StartRequest, StartResponse, StateRequest, StateResponse, WaitRequest, WaitResponse,
+    StartRequest, StartResponse, StateRequest, StateResponse, UpdateTaskRequest, WaitRequest,
+    WaitResponse,
 };
-use containerd_shim_protos::protobuf::Message;
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use containerd_shim_protos::protobuf::{Message, MessageField};
 use containerd_shim_protos::shim_sync::Client;
 use containerd_shim_protos::ttrpc::{Code, Error, Request};
 
@@ -162,6 +164,23 @@ impl Shim {
             "Wait",
             &WaitRequest {
                 id: id.into(),
+                ..Default::default()
+            },
+        )
+    }
+
+    /// New limits: `linux.resources` of the OCI runtime spec.
+    pub fn update(&self, id: &str, resources: &serde_json::Value) -> Answer<Empty> {
+        let resources = Any {
+            type_url: "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources".into(),
+            value: resources.to_string().into_bytes(),
+            ..Default::default()
+        };
+        self.call(
+            "Update",
+            &UpdateTaskRequest {
+                id: id.into(),
+                resources: MessageField::some(resources),
                 ..Default::default()
             },
         )

@@ -1,7 +1,7 @@
 //! What a container uses, read from its cgroup, as the messages that containerd
 //! passes on: one for cgroup v1, another with other units for v2.
 
-mod files;
+pub mod files;
 mod v1;
 mod v2;
 

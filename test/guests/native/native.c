@@ -40,7 +40,13 @@ int main(int argc, char **argv) {
     else if (!strcmp(job, "id")) identity();
     else if (!strcmp(job, "keyring")) keyring();
     else if (!strcmp(job, "env")) { for (char **e = environ; *e; e++) puts(*e); }
-    else if (!strcmp(job, "leave")) {
+    else if (!strcmp(job, "grow") && argc > 2) {
+        /* Takes so many MiB and uses them. */
+        size_t size = (size_t)atoi(argv[2]) << 20;
+        volatile char *memory = malloc(size);
+        if (!memory) return 1;
+        for (size_t at = 0; at < size; at += 4096) memory[at] = 1;
+    } else if (!strcmp(job, "leave")) {
         /* Leaves a child that says its pid and has the output open. */
         if (fork() == 0) for (printf("%d\n", getpid()), fflush(stdout);;) pause();
         sleep(1);

@@ -7,7 +7,9 @@
 mod basic;
 mod cleanup;
 mod confinement;
+mod control;
 mod errors;
+mod exec;
 mod install;
 mod limits;
 mod load;
@@ -30,7 +32,7 @@ use shim_test::instance::Instance;
 use shim_test::{paths, sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
-const SUITES: [&[suite::Test]; 15] = [
+const SUITES: [&[suite::Test]; 17] = [
     programs::TESTS,
     readme::TESTS,
     load::TESTS,
@@ -46,6 +48,8 @@ const SUITES: [&[suite::Test]; 15] = [
     service::TESTS,
     limits::TESTS,
     confinement::TESTS,
+    exec::TESTS,
+    control::TESTS,
 ];
 
 fn main() {

@@ -7,6 +7,7 @@ mod module;
 mod native;
 mod preopens;
 mod program;
+mod seccomp;
 mod signals;
 mod verdict;
 mod wasi;
@@ -20,9 +21,12 @@ use ipc::Channel;
 use libcontainer::workload::{
     Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
 };
-use oci::Workload;
+use oci::spec::{LinuxSeccomp, Spec};
+use oci::{Bundle, Workload};
 
+use crate::error::{Context, Result};
 use crate::fds;
+use apparmor::HostProc;
 pub use module::{version as wasmedge_version, warm_up};
 use program::Program;
 use verdict::Reporter;
@@ -35,35 +39,91 @@ pub struct Guest(Rc<Inner>);
 
 struct Inner {
     workload: Workload,
+    proc: HostProc,
     reporter: Reporter,
     /// The launcher's connection to the shim, which is not the guest's to hold.
     connection: RawFd,
+    added: Option<Added>,
     program: RefCell<Option<Program>>,
     home: RefCell<Option<String>>,
 }
 
+/// What is special of a process that is added to a running container.
+struct Added {
+    seccomp: Option<LinuxSeccomp>,
+    shows_kernel: bool,
+}
+
+impl Inner {
+    /// Confines this process as its program is to be, and finds that.
+    fn prepare(&self, spec: &Spec) -> std::result::Result<Program, String> {
+        if self.workload.terminal {
+            rustix::process::ioctl_tiocsctty(std::io::stdin())
+                .map_err(|error| format!("the terminal can't be taken: {error}"))?;
+        }
+        capabilities::confine(spec)
+            .map_err(|error| format!("capabilities can't be dropped: {error}"))?;
+        let Some(added) = &self.added else {
+            return Program::load(&self.workload, &self.proc);
+        };
+        if let Some(filter) = &added.seccomp {
+            seccomp::apply(filter)?;
+        }
+        match Program::load(&self.workload, &self.proc)? {
+            Program::Module(_) if added.shows_kernel => Err(
+                "a WebAssembly module can't be added to a container of a native program: \
+                 it would see the kernel's /proc; run it in a container of its own"
+                    .into(),
+            ),
+            Program::Native(path) => {
+                if let Some(profile) = &self.workload.apparmor_profile {
+                    self.proc.profile_on_exec(profile)?;
+                }
+                Ok(Program::Native(path))
+            }
+            program @ Program::Module(_) => Ok(program),
+        }
+    }
+}
+
 impl Guest {
-    pub fn new(workload: Workload, reporter: Reporter, connection: &Channel) -> Self {
-        Self(Rc::new(Inner {
+    /// To be called with the host's mounts in sight.
+    pub fn new(workload: Workload, reporter: Reporter, connection: &Channel) -> Result<Self> {
+        let proc = HostProc::open().context("can't open /proc")?;
+        Ok(Self(Rc::new(Inner {
+            proc,
             workload,
             reporter,
             connection: connection.as_raw_fd(),
+            added: None,
             program: RefCell::new(None),
             home: RefCell::new(None),
-        }))
+        })))
+    }
+
+    /// For a process that is added to a running container. `shows_kernel`: the
+    /// container has /proc and the like.
+    pub fn added_to(mut self, bundle: &Bundle, shows_kernel: bool) -> Self {
+        let linux = bundle.spec.linux().as_ref();
+        let seccomp = linux.and_then(|linux| linux.seccomp().clone());
+        if let Some(inner) = Rc::get_mut(&mut self.0) {
+            inner.added = Some(Added {
+                seccomp,
+                shows_kernel,
+            });
+        }
+        self
     }
 }
 
 impl Executor for Guest {
-    fn validate(&self, spec: &oci::spec::Spec) -> Result<(), ExecutorValidationError> {
+    fn validate(&self, spec: &Spec) -> std::result::Result<(), ExecutorValidationError> {
         let guest = &self.0;
         fds::close(guest.connection);
         // From here on the process can be ended as its user expects, though
         // its program has not begun.
         signals::end_on_termination();
-        let loaded = capabilities::confine(spec)
-            .map_err(|error| format!("capabilities can't be dropped: {error}"))
-            .and_then(|()| Program::load(&guest.workload));
+        let loaded = guest.prepare(spec);
         guest.reporter.send(&match &loaded {
             Ok(Program::Module(_)) => Verdict::Module,
             Ok(Program::Native(_)) => Verdict::Native,
@@ -78,14 +138,17 @@ impl Executor for Guest {
         Ok(())
     }
 
-    fn setup_envs(&self, envs: HashMap<String, String>) -> Result<(), ExecutorSetEnvsError> {
+    fn setup_envs(
+        &self,
+        envs: HashMap<String, String>,
+    ) -> std::result::Result<(), ExecutorSetEnvsError> {
         // The program gets its environment as an argument, in the order of
         // config.json; of libcontainer's additions only HOME is taken.
         self.0.home.replace(envs.get("HOME").cloned());
         Ok(())
     }
 
-    fn exec(&self, _: &oci::spec::Spec) -> Result<(), ExecutorError> {
+    fn exec(&self, _: &Spec) -> std::result::Result<(), ExecutorError> {
         let guest = &self.0;
         match guest.program.take() {
             Some(Program::Module(module)) => wasi::run(module, &guest.workload),

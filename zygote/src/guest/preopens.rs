@@ -141,6 +141,7 @@ mod tests {
                 env: Vec::new(),
                 cwd: cwd.clone(),
                 apparmor_profile: None,
+                terminal: false,
                 preopens: Vec::new(),
             };
             let (wasi, dots) = open_with_dots(&workload).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access, getgid, getuid};
 use oci::{Format, MAGIC_LEN, Workload};
 
-use super::apparmor;
+use super::apparmor::HostProc;
 use super::module::Module;
 
 /// A program that was found and may be run.
@@ -19,7 +19,7 @@ impl Program {
     /// Finds the workload's program in the container, tells by its first bytes
     /// what it is, and loads it if it is a Wasm module. Runs as the container's
     /// user, confined. An error is one sentence for the user.
-    pub fn load(workload: &Workload) -> Result<Self, String> {
+    pub fn load(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
         let (path, file) = find(workload)?;
         let Some(mut file) = file else {
             return Ok(Self::Native(path));
@@ -30,7 +30,7 @@ impl Program {
         match Format::of(&bytes) {
             Format::Module => {
                 if let Some(profile) = &workload.apparmor_profile {
-                    apparmor::change_profile(profile)?;
+                    proc.change_profile(profile)?;
                 }
                 read(&mut file, u64::MAX, &mut bytes, &path)?;
                 Ok(Self::Module(Module::load(&path, &bytes)?))

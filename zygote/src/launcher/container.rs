@@ -44,7 +44,7 @@ impl Created {
             keyring::join_own(&launch.id)?;
         }
         let (verdict, reporter) = Verdict::channel()?;
-        let guest = Guest::new(workload, reporter, connection);
+        let guest = Guest::new(workload, reporter, connection)?;
         let built = build(launch, stdio, guest);
         // The guest's side says in one sentence what is wrong with a program;
         // libcontainer would wrap it into layers of other errors.
@@ -133,6 +133,8 @@ fn build(
         .as_init(&launch.bundle)
         .with_systemd(launch.systemd_cgroup)
         .with_no_pivot(launch.no_pivot_root)
+        // A terminal comes as the three streams.
+        .with_detach(false)
         .build()
 }
 

@@ -37,7 +37,8 @@ pub fn unmount_views(bundle: &Bundle, pid: i32, pidfd: &OwnedFd) -> Result<()> {
     }
 }
 
-fn views(bundle: &Bundle, pid: i32) -> Result<Vec<PathBuf>> {
+/// Where the kernel's views are in the container of this process.
+pub fn views(bundle: &Bundle, pid: i32) -> Result<Vec<PathBuf>> {
     let mountinfo = std::fs::read_to_string(format!("/proc/{pid}/mountinfo"))
         .context("can't read the container's mounts")?;
     Ok(oci::host_views(&mountinfo, &bundle.spec))

@@ -4,12 +4,15 @@
 //! shim closes it, the launcher goes.
 
 mod container;
+mod exec;
 mod hide;
 mod keyring;
+mod update;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use ipc::{Channel, FromLauncher, ToLauncher};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::error::{Error, Result};
 use container::Created;
@@ -46,9 +49,7 @@ fn serve(connection: &Channel) -> Result<()> {
     let (request, fds) = connection.recv::<ToLauncher>()?;
     match request {
         ToLauncher::Create(launch) => {
-            let stdio = <[OwnedFd; 3]>::try_from(fds)
-                .map_err(|_| Error::OutOfOrder("a container without stdin, stdout and stderr"))?;
-            let mut created = Created::create(&launch, stdio, connection)?;
+            let mut created = Created::create(&launch, stdio(fds)?, connection)?;
             if let Err(error) = created.announce(connection) {
                 // The shim went away meanwhile: nobody else knows of this container.
                 created.discard();
@@ -60,6 +61,19 @@ fn serve(connection: &Channel) -> Result<()> {
             }
             connection.send(&FromLauncher::Started, &[])?;
         }
+        ToLauncher::Exec { launch, process } => {
+            let (pid, pidfd) = exec::exec(&launch, &process, stdio(fds)?, connection)?;
+            let created = FromLauncher::Created { pid };
+            if let Err(error) = connection.send(&created, &[pidfd.as_fd()]) {
+                // Nobody else knows of this process.
+                let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+                return Err(error.into());
+            }
+        }
+        ToLauncher::Update { launch, resources } => {
+            update::update(&launch, &resources)?;
+            connection.send(&FromLauncher::Updated, &[])?;
+        }
         ToLauncher::Delete(launch) => {
             container::delete(&launch)?;
             connection.send(&FromLauncher::Deleted, &[])?;
@@ -67,6 +81,11 @@ fn serve(connection: &Channel) -> Result<()> {
         ToLauncher::Start => return Err(Error::OutOfOrder("a start before a create")),
     }
     Ok(())
+}
+
+fn stdio(fds: Vec<OwnedFd>) -> Result<[OwnedFd; 3]> {
+    <[OwnedFd; 3]>::try_from(fds)
+        .map_err(|_| Error::OutOfOrder("a process without stdin, stdout and stderr"))
 }
 
 #[cfg(test)]
