@@ -74,8 +74,8 @@ pub enum Error {
     },
     #[error("{} is a device, a pipe or a socket, which an image can't hold; leave it out", .0.display())]
     Special(PathBuf),
-    #[error("{} begins with .wh., which deletes files of an image instead of adding them; rename it", .0.display())]
-    Whiteout(PathBuf),
+    #[error("{origin} is to be {} in the image, where names that begin with .wh. delete files; rename it", path.display())]
+    Whiteout { path: PathBuf, origin: String },
     #[error("--add {} has a slash at the end but is a file; name the file itself, such as {}", from.display(), instead.display())]
     FileAsFolder { from: PathBuf, instead: PathBuf },
     #[error("--add {}: a file can't be the root of the image; name its path there", .0.display())]

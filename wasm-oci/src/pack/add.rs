@@ -1,7 +1,6 @@
 //! Files and folders of this machine, to be in the image.
 
 use std::fs::{self, Metadata};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -29,7 +28,6 @@ pub fn add(tree: &mut Tree, add: &Add) -> Result<()> {
 
 /// The order of a folder's entries is the tree's, not the file system's.
 fn walk(tree: &mut Tree, host: &Path, guest: &Path, metadata: &Metadata) -> Result<()> {
-    refuse_whiteout(guest, host)?;
     let kind = kind(host, metadata)?;
     let is_folder = matches!(kind, Kind::Folder { .. });
     // The root of an image is not an entry of it.
@@ -69,14 +67,6 @@ fn kind(host: &Path, metadata: &Metadata) -> Result<Kind> {
         return Ok(Kind::Symlink { target });
     }
     Err(Error::Special(host.into()))
-}
-
-/// A layer has deletions as files (OCI image spec, "whiteouts").
-fn refuse_whiteout(guest: &Path, host: &Path) -> Result<()> {
-    match guest.file_name() {
-        Some(name) if name.as_bytes().starts_with(b".wh.") => Err(Error::Whiteout(host.into())),
-        _ => Ok(()),
-    }
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> Error {

@@ -31,7 +31,6 @@ pub fn entry(file: &Path) -> Result<(Source, Module)> {
         .file_name()
         .and_then(|name| name.to_str())
         .filter(|name| !name.chars().any(char::is_control))
-        .filter(|name| !name.starts_with(".wh."))
         .ok_or_else(|| Error::ModuleName(file.into()))?;
     load(name.into(), file)
 }

@@ -1,6 +1,8 @@
 //! The files of an image: what lies where, each path once.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -39,6 +41,7 @@ impl Tree {
     /// Puts something at `path`, which is absolute and normal, with the folders
     /// above it. Two folders at one path are one, with the mode of the first.
     pub fn put(&mut self, path: &Path, kind: Kind, origin: &str) -> Result<()> {
+        refuse_whiteout(path, origin)?;
         self.put_parents(path, origin)?;
         let is_folder = matches!(kind, Kind::Folder { .. });
         let node = Node {
@@ -103,6 +106,18 @@ impl Tree {
     }
 }
 
+/// A layer has deletions as files (OCI image spec, "whiteouts").
+fn refuse_whiteout(path: &Path, origin: &str) -> Result<()> {
+    let deletes = |name: &OsStr| name.as_bytes().starts_with(b".wh.");
+    match path.iter().any(deletes) {
+        false => Ok(()),
+        true => Err(Error::Whiteout {
+            path: path.into(),
+            origin: origin.into(),
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +159,16 @@ mod tests {
             tree.iter()
                 .any(|(_, kind)| *kind == Kind::Folder { mode: 0o1777 })
         );
+    }
+
+    #[test]
+    fn names_that_delete_are_refused() {
+        let mut tree = Tree::default();
+        for path in ["/a/.wh.b", "/.wh.a/b", "/.wh..wh..opq"] {
+            let error = put(&mut tree, path, file(""), "one").unwrap_err();
+            assert!(matches!(error, Error::Whiteout { .. }), "{error}");
+        }
+        assert_eq!(paths(&tree), [""; 0]);
     }
 
     #[test]
