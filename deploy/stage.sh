@@ -2,6 +2,7 @@
 # Lays out what cargo built the way it is installed, in DEST (default target/dist):
 #
 #   bin/containerd-shim-wasm-v1
+#   bin/wasm-oci
 #   lib/containerd-shim-wasm/wasm-zygote
 #   lib/containerd-shim-wasm/runtime/   loader and libraries, if WasmEdge is a private one
 #
@@ -14,6 +15,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 dest=${1:-$root/target/dist}
 home=$dest/lib/containerd-shim-wasm
 libs=$root/target/parts/wasmedge/lib
+static=$root/target/x86_64-unknown-linux-musl/release
 
 # Puts file $1 at $2. By rename, as a running program can't be written over ("text file
 # busy"), and one that starts meanwhile must find either the old file or the new.
@@ -38,6 +40,7 @@ if [ -e "$libs/ld-linux-x86-64.so.2" ]; then
 else
     rm -rf "$home/runtime"
 fi
+put "$static/wasm-oci" "$dest/bin/wasm-oci"
 put "$root/target/release/wasm-zygote" "$home/wasm-zygote"
-# Last, as it is what starts the others.
-put "$root/target/x86_64-unknown-linux-musl/release/containerd-shim-wasm-v1" "$dest/bin/containerd-shim-wasm-v1"
+# Last, as it is what starts the zygote.
+put "$static/containerd-shim-wasm-v1" "$dest/bin/containerd-shim-wasm-v1"

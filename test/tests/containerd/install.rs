@@ -53,6 +53,9 @@ fn installed_and_moved(case: &Case) {
         .arg(format!("DESTDIR={}", first.display()))
         .arg("PREFIX=/usr/local");
     command::output(make, Duration::from_secs(120)).success();
+    let mut packer = Command::new(first.join("usr/local/bin/wasm-oci"));
+    packer.arg("--version");
+    command::output(packer, Duration::from_secs(10)).success();
     hello_with(case, "installed", &first.join("usr/local/bin"), &[]);
     fs::rename(first.join("usr/local"), second.join("elsewhere")).expect("the tree moves");
     hello_with(case, "moved", &second.join("elsewhere/bin"), &[]);

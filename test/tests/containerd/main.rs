@@ -1,7 +1,7 @@
 //! The tests of the shim on every containerd at hand.
 //!
 //! `cargo test -p shim-test --test containerd -- [FILTER]`; each test is named
-//! `CONTAINERD_VERSION::test`. With `TEST_RUNTIME=io.containerd.runc.v2` those
+//! `CONTAINERD_VERSION::test`, those that need no containerd `once::test`. With `TEST_RUNTIME=io.containerd.runc.v2` those
 //! that hold for any runtime run against runc, to check the tests themselves.
 
 mod basic;
@@ -16,6 +16,7 @@ mod load;
 mod mounts;
 mod native;
 mod open_files;
+mod pack;
 mod pods;
 mod programs;
 mod readme;
@@ -32,7 +33,7 @@ use shim_test::instance::Instance;
 use shim_test::{paths, sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
-const SUITES: [&[suite::Test]; 17] = [
+const SUITES: &[&[suite::Test]] = &[
     programs::TESTS,
     readme::TESTS,
     load::TESTS,
@@ -43,6 +44,7 @@ const SUITES: [&[suite::Test]; 17] = [
     errors::TESTS,
     mounts::TESTS,
     open_files::TESTS,
+    pack::TESTS,
     native::TESTS,
     pods::TESTS,
     service::TESTS,
@@ -66,6 +68,7 @@ fn main() {
         trials.extend(trials_of(&instance, &arguments));
         previous = Some(instance);
     }
+    trials.extend(pack::once());
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(previous);
     exit(if conclusion.has_failed() { 101 } else { 0 });

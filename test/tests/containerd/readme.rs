@@ -23,7 +23,7 @@ fn readme(case: &Case) {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap_or_default())
         .collect();
-    assert_eq!(blocks.len(), 2, "blocks of README.md that are marked");
+    assert_eq!(blocks.len(), 3, "blocks of README.md that are marked");
     let image = run(case, blocks[0]);
     assert!(image.contains("greets 3 guests"), "{image}");
     assert!(
@@ -32,18 +32,29 @@ fn readme(case: &Case) {
     );
     let rootfs = run(case, blocks[1]);
     assert_eq!(rootfs, "[/app.wasm]\n[args]\n[one]\n[two words]\n");
-    for id in ["demo", "hello"] {
+    let packed = run(case, blocks[2]);
+    assert!(packed.contains("\nentrypoint   /guest.wasm\n"), "{packed}");
+    assert!(
+        packed.ends_with("[/guest.wasm]\n[args]\n[one]\n"),
+        "{packed}"
+    );
+    for id in ["demo", "hello", "packed"] {
         leak::assert_no_trace(case.containerd.namespace(), id);
     }
 }
 
-/// Runs a block with `ctr` talking to this test's containerd.
+/// Runs a block with `ctr` talking to this test's containerd, as if all were installed.
 fn run(case: &Case, block: &str) -> String {
     let mut bash = Command::new("bash");
-    let bin = case.containerd.version.bin.display().to_string();
+    let bin = case.containerd.version.bin.display();
+    let installed = paths::shim_tree().join("bin");
+    let installed = installed.display();
     bash.args(["-euo", "pipefail", "-c", block])
         .current_dir(paths::workspace())
-        .env("PATH", format!("{bin}:/usr/sbin:/usr/bin:/sbin:/bin"))
+        .env(
+            "PATH",
+            format!("{bin}:{installed}:/usr/sbin:/usr/bin:/sbin:/bin"),
+        )
         .env("CONTAINERD_ADDRESS", case.containerd.socket())
         .env("CONTAINERD_NAMESPACE", case.containerd.namespace());
     command::output(bash, Duration::from_secs(180)).success()
