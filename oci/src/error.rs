@@ -18,4 +18,6 @@ pub enum Error {
     Nul { what: &'static str, value: String },
     #[error("process.cwd {0:?} is not an absolute path")]
     RelativeCwd(PathBuf),
+    #[error("annotation {name} of the container can't be used: {problem}")]
+    Annotation { name: &'static str, problem: String },
 }

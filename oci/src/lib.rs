@@ -2,6 +2,7 @@
 //! to run and what the program may see. No system calls but file reads.
 #![forbid(unsafe_code)]
 
+mod annotations;
 mod bundle;
 mod entrypoint;
 mod error;
@@ -10,8 +11,9 @@ mod mounts;
 mod preopen;
 mod workload;
 
+pub use annotations::Wishes;
 pub use bundle::Bundle;
-pub use entrypoint::candidates;
+pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};
 pub use format::{Format, MAGIC_LEN};
 pub use mounts::host_views;

@@ -3,12 +3,12 @@ use std::path::PathBuf;
 use oci_spec::runtime::Spec;
 
 use crate::preopen::{Preopen, preopens};
-use crate::{Error, Result, candidates};
+use crate::{Candidate, Error, Result, START, Wishes, entrypoint};
 
 /// What to run: the process of `config.json` as the guest is to see it.
 #[derive(Debug, Clone)]
 pub struct Workload {
-    /// `process.args`; the first is given to the guest as it stands.
+    /// `process.args`; the first may name a function too, see [`Candidate`].
     pub args: Vec<String>,
     /// `process.env`, `NAME=value`, in order.
     pub env: Vec<String>,
@@ -16,6 +16,8 @@ pub struct Workload {
     pub cwd: PathBuf,
     /// The folders a Wasm guest finds open.
     pub preopens: Vec<Preopen>,
+    /// What the annotations ask for.
+    pub wishes: Wishes,
 }
 
 impl Workload {
@@ -37,12 +39,31 @@ impl Workload {
             env,
             cwd,
             preopens: preopens(spec.mounts().as_deref()),
+            wishes: Wishes::from_annotations(spec.annotations().as_ref())?,
         })
     }
 
     /// Where the program may lie in the container, in the order to try.
-    pub fn candidates(&self) -> Vec<PathBuf> {
-        candidates(&self.args[0], self.variable("PATH"), &self.cwd)
+    pub fn candidates(&self) -> Vec<Candidate> {
+        entrypoint::candidates(&self.args[0], self.variable("PATH"), &self.cwd)
+    }
+
+    /// The function that a module begins at: what the program's name says, else
+    /// what the annotation says, else what WASI says.
+    pub fn function<'a>(&'a self, program: &'a Candidate) -> &'a str {
+        let function = program.function.as_ref();
+        function
+            .or(self.wishes.entrypoint.as_ref())
+            .map_or(START, String::as_str)
+    }
+
+    /// The guest's argv: `argv[0]` is the program's name without a function.
+    pub fn wasi_args(&self, program: &Candidate) -> Vec<String> {
+        let rest = self.args.iter().skip(1);
+        std::iter::once(&program.name)
+            .chain(rest)
+            .cloned()
+            .collect()
     }
 
     /// The environment of a Wasm guest: that of `config.json`, and `PWD`, which
@@ -100,13 +121,32 @@ mod tests {
         assert_eq!(workload.variable("A"), Some("2"));
         assert_eq!(workload.variable("B"), Some(""));
         assert_eq!(workload.variable("C"), None);
-        assert_eq!(workload.candidates()[0], PathBuf::from("/bin/app.wasm"));
+        assert_eq!(
+            workload.candidates()[0].path,
+            PathBuf::from("/bin/app.wasm")
+        );
     }
 
     #[test]
     fn pwd_of_the_user_stays() {
         let workload = workload(r#"{"cwd":"/work","args":["a"],"env":["PWD=/mine"]}"#).unwrap();
         assert_eq!(workload.wasi_environ(), ["PWD=/mine"]);
+    }
+
+    #[test]
+    fn the_fragment_wins_over_the_annotation() {
+        let mut workload = workload(r#"{"cwd":"/","args":["/a.wasm#go","b"]}"#).unwrap();
+        let candidates = workload.candidates();
+        let [whole, split] = &candidates[..] else {
+            panic!("{candidates:?}");
+        };
+        assert_eq!(workload.function(whole), START);
+        assert_eq!(workload.function(split), "go");
+        assert_eq!(workload.wasi_args(whole), ["/a.wasm#go", "b"]);
+        assert_eq!(workload.wasi_args(split), ["/a.wasm", "b"]);
+        workload.wishes.entrypoint = Some("run".into());
+        assert_eq!(workload.function(whole), "run");
+        assert_eq!(workload.function(split), "go");
     }
 
     #[test]

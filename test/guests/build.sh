@@ -28,6 +28,18 @@ build_rust() { # TARGET_TRIPLE SUBDIR_SUFFIX OUTPUT [RUSTFLAGS]
     place "$work/new" "$3"
 }
 
+build_c() { # NAME command|reactor|bare
+    outdated "$out/$1.wasm" "$here/$1.c" "$here/build.sh" || return 0
+    case $2 in
+    bare) set -- "$1" --target=wasm32 -nostdlib -Wl,--no-entry ;;
+    *) set -- "$1" --target=wasm32-wasi --sysroot=/usr "-mexec-model=$2" ;;
+    esac
+    name=$1; shift
+    mkdir -p "$(dirname "$out/$name")"
+    clang "$@" -Os -Wall -Wl,--strip-all -o "$work/new" "$here/$name.c"
+    place "$work/new" "$out/$name.wasm"
+}
+
 rust_sources="$here/guest/src/main.rs $here/guest/src/pattern.rs $here/guest/src/fds.rs $here/guest/Cargo.toml $here/build.sh"
 
 # shellcheck disable=SC2086 # a list of paths
@@ -49,6 +61,18 @@ if outdated "$out/hello.wasm" "$here/hello.c" "$here/build.sh"; then
     clang --target=wasm32-wasi --sysroot=/usr -Os -Wl,--strip-all -o "$work/hello.wasm" "$here/hello.c"
     place "$work/hello.wasm" "$out/hello.wasm"
 fi
+
+# Programs with wasi-libc, and reactors, which have no main.
+for name in job/both imports/app; do
+    build_c "$name" command
+done
+for name in job/reactor imports/math imports/greeter; do
+    build_c "$name" reactor
+done
+# With no libc at all.
+for name in job/initialize_typed imports/cycle imports/mistyped; do
+    build_c "$name" bare
+done
 
 for name in unknown_import no_start; do
     if outdated "$out/$name.wasm" "$here/broken/$name.c" "$here/build.sh"; then

@@ -60,6 +60,8 @@ fn entries() -> Vec<Entry> {
         "run",
         "sys",
         "broken",
+        "job",
+        "imports",
     ]
     .map(|path| Entry::folder(path, 0o755))
     .into();
@@ -85,5 +87,21 @@ fn entries() -> Vec<Entry> {
         let from = paths::guest(&format!("{name}.wasm"));
         entries.push(Entry::copy(&format!("/broken/{name}"), 0o755, &from));
     }
+    for name in [
+        "job/reactor",
+        "job/both",
+        "job/initialize_typed",
+        "imports/app",
+        "imports/math",
+        "imports/greeter",
+        "imports/cycle",
+        "imports/mistyped",
+    ] {
+        let path = format!("/{name}.wasm");
+        entries.push(Entry::copy(&path, 0o755, &paths::guest(&path[1..])));
+    }
+    // A name with a `#` of its own, beside the file that it would else mean.
+    let both = paths::guest("job/both.wasm");
+    entries.push(Entry::copy("/job/reactor.wasm#greet", 0o755, &both));
     entries
 }

@@ -8,6 +8,7 @@ mod basic;
 mod cleanup;
 mod errors;
 mod install;
+mod job;
 mod limits;
 mod load;
 mod mounts;
@@ -29,7 +30,7 @@ use shim_test::instance::Instance;
 use shim_test::{paths, sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
-const SUITES: [&[suite::Test]; 14] = [
+const SUITES: [&[suite::Test]; 15] = [
     programs::TESTS,
     readme::TESTS,
     load::TESTS,
@@ -44,6 +45,7 @@ const SUITES: [&[suite::Test]; 14] = [
     pods::TESTS,
     service::TESTS,
     limits::TESTS,
+    job::TESTS,
 ];
 
 fn main() {

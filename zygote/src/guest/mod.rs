@@ -2,6 +2,7 @@
 //! confines it. Everything hostile (the program file, its code) is met here.
 
 mod capabilities;
+mod job;
 mod module;
 mod native;
 mod preopens;
@@ -22,7 +23,8 @@ use libcontainer::workload::{
 use oci::Workload;
 
 use crate::fds;
-pub use module::{version as wasmedge_version, warm_up};
+pub use job::warm_up;
+pub use module::version as wasmedge_version;
 use program::Program;
 use verdict::Reporter;
 pub use verdict::Verdict;
@@ -87,7 +89,7 @@ impl Executor for Guest {
     fn exec(&self, _: &oci::spec::Spec) -> Result<(), ExecutorError> {
         let guest = &self.0;
         match guest.program.take() {
-            Some(Program::Module(module)) => wasi::run(module, &guest.workload),
+            Some(Program::Module(job)) => wasi::run(*job, &guest.workload),
             Some(Program::Native(path)) => native::exec(&path, &guest.workload, guest.home.take()),
             None => Err(ExecutorError::Other("no program was validated".into())),
         }

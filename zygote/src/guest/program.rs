@@ -4,13 +4,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, getgid, getuid};
-use oci::{Format, MAGIC_LEN, Workload};
+use oci::{Candidate, Format, MAGIC_LEN, Workload};
 
-use super::module::Module;
+use super::job::Job;
 
 /// A program that was found and may be run.
 pub enum Program {
-    Module(Module),
+    Module(Box<Job>),
     Native(PathBuf),
 }
 
@@ -19,9 +19,10 @@ impl Program {
     /// what it is, and loads it if it is a Wasm module. Runs as the container's
     /// user, confined. An error is one sentence for the user.
     pub fn load(workload: &Workload) -> Result<Self, String> {
-        let (path, file) = find(workload)?;
+        let (found, file) = find(workload)?;
+        let path = found.path.clone();
         let Some(mut file) = file else {
-            return Ok(Self::Native(path));
+            return native(found);
         };
         let mut bytes = Vec::new();
         read(&mut file, MAGIC_LEN as u64, &mut bytes, &path)?;
@@ -29,7 +30,8 @@ impl Program {
         match Format::of(&bytes) {
             Format::Module => {
                 read(&mut file, u64::MAX, &mut bytes, &path)?;
-                Ok(Self::Module(Module::load(&path, &bytes)?))
+                let job = Job::prepare(workload, &found, &bytes)?;
+                Ok(Self::Module(Box::new(job)))
             }
             Format::Component => Err(format!(
                 "{shown} is a WebAssembly component; this runtime runs core modules: \
@@ -48,24 +50,38 @@ impl Program {
                 getuid(),
                 getgid()
             )),
-            Format::Native => Ok(Self::Native(path)),
+            Format::Native => native(found),
         }
+    }
+}
+
+/// The entrypoint annotation is no mistake here: those of a pod come to all
+/// its containers.
+fn native(found: Candidate) -> Result<Program, String> {
+    match found.function {
+        None => Ok(Program::Native(found.path)),
+        Some(function) => Err(format!(
+            "{} is a native program, of which no function can be called: \
+             leave out \"#{function}\" (process.args[0])",
+            found.path.display()
+        )),
     }
 }
 
 /// The first candidate that is a file, opened; not opened if it may be run but
 /// not read, as a native program may.
-fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
+fn find(workload: &Workload) -> Result<(Candidate, Option<File>), String> {
     let mut denied = None;
     let mut folder = None;
     let candidates = workload.candidates();
-    for path in &candidates {
+    for candidate in &candidates {
+        let path = &candidate.path;
         if path.is_dir() {
             folder.get_or_insert(path);
             continue;
         }
         match open(path) {
-            Ok(file) => return Ok((path.clone(), Some(file))),
+            Ok(file) => return Ok((candidate.clone(), Some(file))),
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
                 return Err(format!(
                     "{} is not a file but a device, FIFO or socket",
@@ -75,7 +91,7 @@ fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
             // As execvp does, go on: a later folder of PATH may have it.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 if access(path, AccessFlags::X_OK).is_ok() {
-                    return Ok((path.clone(), None));
+                    return Ok((candidate.clone(), None));
                 }
                 denied.get_or_insert(path);
             }
@@ -93,7 +109,7 @@ fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
         (None, None) => {
             let tried: Vec<_> = candidates
                 .iter()
-                .map(|path| path.display().to_string())
+                .map(|candidate| candidate.path.display().to_string())
                 .collect();
             format!(
                 "no such file in the container: {:?} (process.args[0]); looked for {}",

@@ -1,0 +1,90 @@
+use std::path::Path;
+
+use oci::{Candidate, Workload};
+use wasmedge_sdk::config::{CommonConfigOptions, Config, ConfigBuilder};
+use wasmedge_sdk::wasi::WasiModule;
+use wasmedge_sdk::{AsInstance, ImportType, LogManager, WasmEdgeResult};
+
+use super::module::Module;
+
+/// A Wasm program that was found to have all that it needs.
+pub struct Job {
+    pub config: Config,
+    pub wasi: WasiModule,
+    pub entry: Module,
+    /// Whether the entry's `_initialize` is to be called first.
+    pub initialize: bool,
+    /// The function of the entry to call.
+    pub function: String,
+    /// The guest's argv.
+    pub args: Vec<String>,
+}
+
+impl Job {
+    /// `bytes`: the content of the program. An error is one sentence for the
+    /// user.
+    pub fn prepare(workload: &Workload, program: &Candidate, bytes: &[u8]) -> Result<Self, String> {
+        // What WasmEdge has to say is said once, by us.
+        LogManager::log_off();
+        let config = config().map_err(|error| format!("WasmEdge can't be set up: {error}"))?;
+        let entry = Module::load(&config, &program.path, bytes)?;
+        let wasi = WasiModule::create(None, None, None)
+            .map_err(|error| format!("WASI can't be set up: {error}"))?;
+        check_imports(&entry, &wasi)?;
+        let function = workload.function(program).to_owned();
+        if function.is_empty() {
+            return Err(format!(
+                "process.args[0] {:?} names no function of {} after the #",
+                workload.args[0], entry.shown
+            ));
+        }
+        entry.check_callable(&function)?;
+        Ok(Self {
+            config,
+            wasi,
+            // `_start` of a command does what `_initialize` would do.
+            initialize: function != oci::START && entry.is_reactor()?,
+            entry,
+            function,
+            args: workload.wasi_args(program),
+        })
+    }
+}
+
+/// Interpreted always: native code inside a module file (a custom section of
+/// WasmEdge's) is not of our making and must not run.
+fn config() -> WasmEdgeResult<Config> {
+    ConfigBuilder::new(CommonConfigOptions::default().interpreter_mode(true)).build()
+}
+
+fn check_imports(module: &Module, wasi: &WasiModule) -> Result<(), String> {
+    let provided = wasi.as_ref().func_names().unwrap_or_default();
+    let is_missing = |import: &ImportType<'_>| {
+        import.module_name() != wasi.name() || !provided.iter().any(|name| *name == import.name())
+    };
+    match module
+        .ast
+        .imports()
+        .iter()
+        .find(|import| is_missing(import))
+    {
+        None => Ok(()),
+        Some(import) => Err(format!(
+            "{} imports {:?} from {:?}, which nothing provides; \
+             it can import the functions of {:?}",
+            module.shown,
+            import.name(),
+            import.module_name(),
+            wasi.name()
+        )),
+    }
+}
+
+/// Does in the zygote, once, what each guest would have to do again: WasmEdge
+/// sets up its tables and the loader binds its functions on first use.
+pub fn warm_up() {
+    LogManager::log_off();
+    // The smallest module there is: magic and version. Nothing of a guest.
+    let _ = config().map(|config| Module::load(&config, Path::new(""), b"\0asm\x01\0\0\0"));
+    let _ = WasiModule::create(None, None, None);
+}
