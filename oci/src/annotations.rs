@@ -1,15 +1,20 @@
 use std::collections::HashMap;
 
+use crate::imports::{self, ImportModule};
 use crate::{Error, Result};
 
 /// Names the function to begin at, if the program's name does not.
 pub const ENTRYPOINT: &str = "io.containerd.wasm.entrypoint";
+/// Lists the modules that others can import from.
+pub const IMPORT_MODULES: &str = "io.containerd.wasm.import-modules";
 
 /// What a container's annotations ask of this runtime.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wishes {
     /// The function to begin at.
     pub entrypoint: Option<String>,
+    /// The modules that are there to be imported from, names all different.
+    pub import_modules: Vec<ImportModule>,
 }
 
 impl Wishes {
@@ -17,7 +22,18 @@ impl Wishes {
     pub fn from_annotations(annotations: Option<&HashMap<String, String>>) -> Result<Self> {
         let get = |name: &str| annotations?.get(name).map(String::as_str);
         let entrypoint = get(ENTRYPOINT).map(entrypoint).transpose()?;
-        Ok(Self { entrypoint })
+        let import_modules = get(IMPORT_MODULES)
+            .map(imports::parse)
+            .transpose()
+            .map_err(|problem| Error::Annotation {
+                name: IMPORT_MODULES,
+                problem,
+            })?
+            .unwrap_or_default();
+        Ok(Self {
+            entrypoint,
+            import_modules,
+        })
     }
 }
 
@@ -54,7 +70,16 @@ mod tests {
     fn the_entrypoint_is_a_name_as_it_stands() {
         let named = wishes(&[(ENTRYPOINT, "wasi:cli/run#run")]).unwrap();
         assert_eq!(named.entrypoint.as_deref(), Some("wasi:cli/run#run"));
+        assert!(named.import_modules.is_empty());
         let error = wishes(&[(ENTRYPOINT, "")]).unwrap_err().to_string();
         assert!(error.contains(ENTRYPOINT), "{error}");
+    }
+
+    #[test]
+    fn import_modules_are_listed() {
+        let listed = wishes(&[(IMPORT_MODULES, "a=/a.wasm,b=/b.wasm")]).unwrap();
+        assert_eq!(listed.import_modules.len(), 2);
+        let error = wishes(&[(IMPORT_MODULES, "a")]).unwrap_err().to_string();
+        assert!(error.contains(IMPORT_MODULES), "{error}");
     }
 }

@@ -7,6 +7,7 @@
 mod basic;
 mod cleanup;
 mod errors;
+mod imports;
 mod install;
 mod job;
 mod limits;
@@ -30,7 +31,7 @@ use shim_test::instance::Instance;
 use shim_test::{paths, sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
-const SUITES: [&[suite::Test]; 15] = [
+const SUITES: [&[suite::Test]; 16] = [
     programs::TESTS,
     readme::TESTS,
     load::TESTS,
@@ -46,6 +47,7 @@ const SUITES: [&[suite::Test]; 15] = [
     service::TESTS,
     limits::TESTS,
     job::TESTS,
+    imports::TESTS,
 ];
 
 fn main() {

@@ -3,14 +3,17 @@ use std::path::Path;
 use oci::{Candidate, Workload};
 use wasmedge_sdk::config::{CommonConfigOptions, Config, ConfigBuilder};
 use wasmedge_sdk::wasi::WasiModule;
-use wasmedge_sdk::{AsInstance, ImportType, LogManager, WasmEdgeResult};
+use wasmedge_sdk::{LogManager, WasmEdgeResult};
 
+use super::link::{self, Import};
 use super::module::Module;
 
 /// A Wasm program that was found to have all that it needs.
 pub struct Job {
     pub config: Config,
     pub wasi: WasiModule,
+    /// In the order to link them, before the entry.
+    pub imports: Vec<Import>,
     pub entry: Module,
     /// Whether the entry's `_initialize` is to be called first.
     pub initialize: bool,
@@ -30,7 +33,8 @@ impl Job {
         let entry = Module::load(&config, &program.path, bytes)?;
         let wasi = WasiModule::create(None, None, None)
             .map_err(|error| format!("WASI can't be set up: {error}"))?;
-        check_imports(&entry, &wasi)?;
+        let imports = link::load(&config, workload)?;
+        link::check(&wasi, &imports, &entry)?;
         let function = workload.function(program).to_owned();
         if function.is_empty() {
             return Err(format!(
@@ -42,6 +46,7 @@ impl Job {
         Ok(Self {
             config,
             wasi,
+            imports,
             // `_start` of a command does what `_initialize` would do.
             initialize: function != oci::START && entry.is_reactor()?,
             entry,
@@ -55,29 +60,6 @@ impl Job {
 /// WasmEdge's) is not of our making and must not run.
 fn config() -> WasmEdgeResult<Config> {
     ConfigBuilder::new(CommonConfigOptions::default().interpreter_mode(true)).build()
-}
-
-fn check_imports(module: &Module, wasi: &WasiModule) -> Result<(), String> {
-    let provided = wasi.as_ref().func_names().unwrap_or_default();
-    let is_missing = |import: &ImportType<'_>| {
-        import.module_name() != wasi.name() || !provided.iter().any(|name| *name == import.name())
-    };
-    match module
-        .ast
-        .imports()
-        .iter()
-        .find(|import| is_missing(import))
-    {
-        None => Ok(()),
-        Some(import) => Err(format!(
-            "{} imports {:?} from {:?}, which nothing provides; \
-             it can import the functions of {:?}",
-            module.shown,
-            import.name(),
-            import.module_name(),
-            wasi.name()
-        )),
-    }
 }
 
 /// Does in the zygote, once, what each guest would have to do again: WasmEdge

@@ -2,7 +2,9 @@
 //! confines it. Everything hostile (the program file, its code) is met here.
 
 mod capabilities;
+mod file;
 mod job;
+mod link;
 mod module;
 mod native;
 mod preopens;

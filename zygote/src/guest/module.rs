@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use oci::Format;
 use wasmedge_sdk::config::Config;
 use wasmedge_sdk::error::{CoreError, WasmEdgeError};
 use wasmedge_sdk::{ExternalInstanceType, FuncType};
@@ -22,6 +23,7 @@ impl Module {
     /// `path` is for messages only. An error is one sentence for the user.
     pub fn load(config: &Config, path: &Path, bytes: &[u8]) -> Result<Self, String> {
         let shown = path.display().to_string();
+        check_format(&shown, bytes)?;
         let ast = wasmedge_sdk::Module::from_bytes(Some(config), bytes).map_err(|error| {
             format!(
                 "{shown} is not a valid WebAssembly module: {}",
@@ -38,6 +40,16 @@ impl Module {
             shown,
             exports,
         })
+    }
+
+    /// The names of the modules that it imports from, each once.
+    pub fn import_names(&self) -> Vec<String> {
+        let imports = self.ast.imports();
+        let names: BTreeSet<_> = imports
+            .iter()
+            .map(|import| import.module_name().into_owned())
+            .collect();
+        names.into_iter().collect()
     }
 
     /// Whether this is a reactor; an error if `_initialize` can't be called.
@@ -72,6 +84,24 @@ impl Module {
         }
         let names: Vec<_> = self.exports.keys().map(String::as_str).collect();
         names.join(", ")
+    }
+}
+
+/// What WasmEdge would say less of.
+fn check_format(shown: &str, bytes: &[u8]) -> Result<(), String> {
+    match Format::of(bytes) {
+        Format::Module => Ok(()),
+        Format::Component => Err(format!(
+            "{shown} is a WebAssembly component; this runtime runs core modules: \
+             build it for wasip1 (for Rust: --target wasm32-wasip1)"
+        )),
+        Format::UnknownWasm => Err(format!(
+            "{shown} starts like WebAssembly but is no module of version 1; \
+             it may be cut short"
+        )),
+        Format::Native | Format::Unknown => Err(format!(
+            "{shown} is no WebAssembly module: it does not start with \\0asm"
+        )),
     }
 }
 

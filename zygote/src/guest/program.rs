@@ -1,11 +1,11 @@
 use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use nix::unistd::{AccessFlags, access, getgid, getuid};
 use oci::{Candidate, Format, MAGIC_LEN, Workload};
 
+use super::file;
 use super::job::Job;
 
 /// A program that was found and may be run.
@@ -25,22 +25,14 @@ impl Program {
             return native(found);
         };
         let mut bytes = Vec::new();
-        read(&mut file, MAGIC_LEN as u64, &mut bytes, &path)?;
+        file::read(&mut file, MAGIC_LEN as u64, &mut bytes, &path)?;
         let shown = path.display();
         match Format::of(&bytes) {
-            Format::Module => {
-                read(&mut file, u64::MAX, &mut bytes, &path)?;
+            Format::Module | Format::Component | Format::UnknownWasm => {
+                file::read(&mut file, u64::MAX, &mut bytes, &path)?;
                 let job = Job::prepare(workload, &found, &bytes)?;
                 Ok(Self::Module(Box::new(job)))
             }
-            Format::Component => Err(format!(
-                "{shown} is a WebAssembly component; this runtime runs core modules: \
-                 build it for wasip1 (for Rust: --target wasm32-wasip1)"
-            )),
-            Format::UnknownWasm => Err(format!(
-                "{shown} starts like WebAssembly but is no module of version 1; \
-                 it may be cut short"
-            )),
             Format::Unknown => Err(format!(
                 "{shown} is no program: neither a WebAssembly module (\\0asm), \
                  nor an ELF program, nor a script (#!)"
@@ -80,13 +72,10 @@ fn find(workload: &Workload) -> Result<(Candidate, Option<File>), String> {
             folder.get_or_insert(path);
             continue;
         }
-        match open(path) {
+        match file::open(path) {
             Ok(file) => return Ok((candidate.clone(), Some(file))),
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                return Err(format!(
-                    "{} is not a file but a device, FIFO or socket",
-                    path.display()
-                ));
+                return Err(file::describe(&error, path));
             }
             // As execvp does, go on: a later folder of PATH may have it.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -118,24 +107,4 @@ fn find(workload: &Workload) -> Result<(Candidate, Option<File>), String> {
             )
         }
     })
-}
-
-/// Opens a regular file; without waiting, as a FIFO would make one wait.
-fn open(path: &Path) -> std::io::Result<File> {
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(ErrorKind::InvalidInput.into())
-    }
-}
-
-fn read(file: &mut File, limit: u64, bytes: &mut Vec<u8>, path: &Path) -> Result<(), String> {
-    file.take(limit)
-        .read_to_end(bytes)
-        .map_err(|error| format!("{} can't be read: {error}", path.display()))?;
-    Ok(())
 }

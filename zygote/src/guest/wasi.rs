@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 
 use oci::Workload;
 use wasmedge_sdk::error::{CoreCommonError, CoreError, WasmEdgeError};
@@ -40,7 +41,16 @@ fn call(job: &mut Job) -> WasmEdgeResult<()> {
     let name = job.wasi.name().to_owned();
     let instances: HashMap<String, &mut dyn SyncInst> =
         HashMap::from([(name, job.wasi.as_mut() as &mut dyn SyncInst)]);
-    let mut vm = Vm::new(Store::new(Some(&job.config), instances)?);
+    let vm = Vm::new(Store::new(Some(&job.config), instances)?);
+    // Never taken down: the process ends right after, and what is linked
+    // across modules needs no order of ending then.
+    let mut vm = ManuallyDrop::new(vm);
+    for import in &job.imports {
+        vm.register_module(Some(&import.name), import.module.ast.clone())?;
+        if import.initialize {
+            vm.run_func(Some(&import.name), INITIALIZE, [])?;
+        }
+    }
     vm.register_module(None, job.entry.ast.clone())?;
     if job.initialize {
         vm.run_func(None, INITIALIZE, [])?;
