@@ -18,6 +18,8 @@ pub enum Error {
     Nul { what: &'static str, value: String },
     #[error("process.cwd {0:?} is not an absolute path")]
     RelativeCwd(PathBuf),
+    #[error("the mount of {} has an empty destination: say where in the container", source_path.display())]
+    NoDestination { source_path: PathBuf },
     #[error("annotation {name} of the container can't be used: {problem}")]
     Annotation { name: &'static str, problem: String },
 }

@@ -18,7 +18,7 @@ pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};
 pub use format::{Format, MAGIC_LEN};
 pub use imports::{ImportModule, link_order};
-pub use mounts::host_views;
+pub use mounts::{host_views, is_bind};
 pub use preopen::Preopen;
 pub use workload::Workload;
 

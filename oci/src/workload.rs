@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::Spec;
 
+use crate::mounts;
 use crate::preopen::{Preopen, preopens};
 use crate::{Candidate, Error, Result, START, Wishes, entrypoint};
 
@@ -34,6 +35,7 @@ impl Workload {
         if !cwd.is_absolute() {
             return Err(Error::RelativeCwd(cwd));
         }
+        mounts::check(spec.mounts().as_deref())?;
         Ok(Self {
             args,
             env,

@@ -62,6 +62,7 @@ fn entries() -> Vec<Entry> {
         "broken",
         "job",
         "imports",
+        "links",
     ]
     .map(|path| Entry::folder(path, 0o755))
     .into();
@@ -87,6 +88,13 @@ fn entries() -> Vec<Entry> {
         let from = paths::guest(&format!("{name}.wasm"));
         entries.push(Entry::copy(&format!("/broken/{name}"), 0o755, &from));
     }
+    // Links that would lead out, if the root were not the container's.
+    entries.extend([
+        Entry::link("/links/absolute", "/data/greeting"),
+        Entry::link("/links/dots", "../../../../../../data/greeting"),
+        Entry::link("/links/folder", "/"),
+        Entry::link("/links/relative", "../data/greeting"),
+    ]);
     for name in [
         "job/reactor",
         "job/both",

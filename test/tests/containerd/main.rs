@@ -15,6 +15,7 @@ mod load;
 mod mounts;
 mod native;
 mod open_files;
+mod outputs;
 mod pods;
 mod programs;
 mod readme;
@@ -31,7 +32,7 @@ use shim_test::instance::Instance;
 use shim_test::{paths, sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
-const SUITES: [&[suite::Test]; 16] = [
+const SUITES: [&[suite::Test]; 17] = [
     programs::TESTS,
     readme::TESTS,
     load::TESTS,
@@ -48,6 +49,7 @@ const SUITES: [&[suite::Test]; 16] = [
     limits::TESTS,
     job::TESTS,
     imports::TESTS,
+    outputs::TESTS,
 ];
 
 fn main() {

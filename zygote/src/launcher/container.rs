@@ -12,7 +12,7 @@ use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{hide, keyring};
+use super::{hide, keyring, mounts};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -43,7 +43,11 @@ impl Created {
             Some(Verdict::Refused { sentence }) => return Err(Error::Guest(sentence)),
             verdict => verdict,
         };
-        let container = built?;
+        let container = match built {
+            Ok(container) => container,
+            // libcontainer does not say which mount failed, and why.
+            Err(error) => return Err(mounts::explain(&bundle).map_or(error.into(), Error::Guest)),
+        };
         let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
         let pidfd = Pid::from_raw(pid)
             .ok_or(rustix::io::Errno::SRCH)
@@ -76,7 +80,7 @@ impl Created {
                     .into(),
             ));
         }
-        hide::unmount_views(bundle, self.pid, &self.pidfd)
+        hide::prepare_for_wasm(bundle, self.pid, &self.pidfd)
     }
 
     /// Tells the shim of the container's process.

@@ -7,23 +7,25 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::wait::{WaitStatus, waitpid};
 use oci::Bundle;
 
+use super::outputs::Outputs;
 use crate::error::{Context, Error, Result};
 use crate::fork::fork;
 
 /// Takes the kernel's views (/proc and the like) out of a container whose init
-/// process waits: what only a native program needs is gone before a Wasm guest
-/// runs.
+/// process waits, and makes its `/outputs`: what only a native program needs is
+/// gone before a Wasm guest runs, and what only a Wasm guest expects is there.
 ///
 /// libcontainer itself needs /proc until the end of its set-up, when its
 /// process has lost the right to unmount; so a child of the launcher does it.
-pub fn unmount_views(bundle: &Bundle, pid: i32, pidfd: &OwnedFd) -> Result<()> {
+pub fn prepare_for_wasm(bundle: &Bundle, pid: i32, pidfd: &OwnedFd) -> Result<()> {
     let mountinfo = std::fs::read_to_string(format!("/proc/{pid}/mountinfo"))
         .context("can't read the container's mounts")?;
     let views = oci::host_views(&mountinfo, &bundle.spec);
-    if views.is_empty() {
+    let outputs = Outputs::wanted(bundle, pid);
+    if views.is_empty() && outputs.is_none() {
         return Ok(());
     }
-    let child = fork(|| match unmount_in(pidfd, &views) {
+    let child = fork(|| match prepare_in(pidfd, &views, outputs) {
         Ok(()) => 0,
         Err(errno) => errno as i32,
     })?;
@@ -39,7 +41,11 @@ pub fn unmount_views(bundle: &Bundle, pid: i32, pidfd: &OwnedFd) -> Result<()> {
     }
 }
 
-fn unmount_in(container: &OwnedFd, views: &[PathBuf]) -> std::result::Result<(), Errno> {
+fn prepare_in(
+    container: &OwnedFd,
+    views: &[PathBuf],
+    outputs: Option<Outputs>,
+) -> std::result::Result<(), Errno> {
     setns(container, CloneFlags::CLONE_NEWNS)?;
     for view in views {
         match umount2(view, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
@@ -47,6 +53,9 @@ fn unmount_in(container: &OwnedFd, views: &[PathBuf]) -> std::result::Result<(),
             Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {}
             Err(errno) => return Err(errno),
         }
+    }
+    if let Some(outputs) = outputs {
+        outputs.make();
     }
     Ok(())
 }

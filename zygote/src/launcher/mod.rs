@@ -6,6 +6,8 @@
 mod container;
 mod hide;
 mod keyring;
+mod mounts;
+mod outputs;
 
 use std::os::fd::OwnedFd;
 

@@ -38,6 +38,7 @@ fn run(command: &str, rest: &[&str], all: &[String]) -> io::Result<()> {
         ("sleep", []) => sleep_forever()?,
         ("write", [path, text]) => fs::write(path, text)?,
         ("read", [path]) => io::stdout().write_all(&fs::read(path)?)?,
+        ("head", [path, bytes]) => head(path, number(bytes)?)?,
         ("ls", [path]) => list(path)?,
         ("fds", []) => fds::report(),
         ("grow", [mebibytes]) => grow(number(mebibytes)?)?,
@@ -79,6 +80,15 @@ fn sleep_forever() -> io::Result<()> {
     loop {
         std::thread::sleep(std::time::Duration::from_secs(3600));
     }
+}
+
+/// Prints the first bytes of a file that may have no end, in hexadecimal.
+fn head(path: &str, bytes: usize) -> io::Result<()> {
+    let mut start = vec![0xff; bytes];
+    fs::File::open(path)?.read_exact(&mut start)?;
+    start.iter().for_each(|byte| print!("{byte:02x}"));
+    println!();
+    Ok(())
 }
 
 fn list(path: &str) -> io::Result<()> {
