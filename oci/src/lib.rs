@@ -8,8 +8,10 @@ mod entrypoint;
 mod error;
 mod format;
 mod imports;
+mod memory;
 mod mounts;
 mod preopen;
+mod sections;
 mod workload;
 
 pub use annotations::Wishes;
@@ -18,8 +20,10 @@ pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};
 pub use format::{Format, MAGIC_LEN};
 pub use imports::{ImportModule, link_order};
+pub use memory::{Budget, RUNTIME as RUNTIME_MEMORY};
 pub use mounts::{host_views, is_bind};
 pub use preopen::Preopen;
+pub use sections::Sections;
 pub use workload::Workload;
 
 /// Why `config.json` could not be read or written.

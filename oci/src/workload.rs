@@ -19,6 +19,8 @@ pub struct Workload {
     pub preopens: Vec<Preopen>,
     /// What the annotations ask for.
     pub wishes: Wishes,
+    /// `linux.resources.memory.limit`, in bytes.
+    pub memory_limit: Option<u64>,
 }
 
 impl Workload {
@@ -42,6 +44,7 @@ impl Workload {
             cwd,
             preopens: preopens(spec.mounts().as_deref()),
             wishes: Wishes::from_annotations(spec.annotations().as_ref())?,
+            memory_limit: memory_limit(spec),
         })
     }
 
@@ -85,6 +88,13 @@ impl Workload {
             .rev()
             .find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
     }
+}
+
+/// Zero and below is how some say that there is no limit.
+fn memory_limit(spec: &Spec) -> Option<u64> {
+    let resources = spec.linux().as_ref()?.resources().as_ref()?;
+    let limit = resources.memory().as_ref()?.limit()?;
+    u64::try_from(limit).ok().filter(|limit| *limit > 0)
 }
 
 fn refuse_nul(what: &'static str, values: &[String]) -> Result<()> {
@@ -149,6 +159,19 @@ mod tests {
         workload.wishes.entrypoint = Some("run".into());
         assert_eq!(workload.function(whole), "run");
         assert_eq!(workload.function(split), "go");
+    }
+
+    #[test]
+    fn a_memory_limit_is_a_positive_one() {
+        let limit = |linux: &str| {
+            let config = format!(r#"{{"ociVersion":"1.0.0","linux":{linux}}}"#);
+            memory_limit(&serde_json::from_str(&config).unwrap())
+        };
+        assert_eq!(limit("{}"), None);
+        let of = |limit: &str| format!(r#"{{"resources":{{"memory":{{"limit":{limit}}}}}}}"#);
+        assert_eq!(limit(&of("4096")), Some(4096));
+        assert_eq!(limit(&of("-1")), None);
+        assert_eq!(limit(&of("0")), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod install;
 mod job;
 mod limits;
 mod load;
+mod memory;
 mod mounts;
 mod native;
 mod open_files;
@@ -32,7 +33,7 @@ use shim_test::instance::Instance;
 use shim_test::{paths, sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
-const SUITES: [&[suite::Test]; 17] = [
+const SUITES: [&[suite::Test]; 18] = [
     programs::TESTS,
     readme::TESTS,
     load::TESTS,
@@ -50,6 +51,7 @@ const SUITES: [&[suite::Test]; 17] = [
     job::TESTS,
     imports::TESTS,
     outputs::TESTS,
+    memory::TESTS,
 ];
 
 fn main() {

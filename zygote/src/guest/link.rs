@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use oci::{ImportModule, Workload};
+use oci::{Budget, ImportModule, Workload};
 use wasmedge_sdk::config::Config;
 use wasmedge_sdk::wasi::WasiModule;
 use wasmedge_sdk::{AsInstance, ExternalInstanceType};
@@ -19,12 +19,16 @@ pub struct Import {
 
 /// Loads the workload's import modules, each after those that it imports from.
 /// An error is one sentence for the user.
-pub fn load(config: &Config, workload: &Workload) -> Result<Vec<Import>, String> {
+pub fn load(
+    config: &Config,
+    workload: &Workload,
+    budget: &mut Budget,
+) -> Result<Vec<Import>, String> {
     let wanted = &workload.wishes.import_modules;
     let mut modules = Vec::new();
     for import in wanted {
         let path = workload.cwd.join(&import.path);
-        let module = load_one(config, &path)
+        let module = load_one(config, &path, budget)
             .map_err(|error| format!("import module {:?}: {error}", import.name))?;
         modules.push(module);
     }
@@ -48,10 +52,9 @@ pub fn load(config: &Config, workload: &Workload) -> Result<Vec<Import>, String>
         .collect()
 }
 
-fn load_one(config: &Config, path: &Path) -> Result<Module, String> {
-    let mut file = file::open(path).map_err(|error| file::describe(&error, path))?;
-    let mut bytes = Vec::new();
-    file::read(&mut file, u64::MAX, &mut bytes, path)?;
+fn load_one(config: &Config, path: &Path, budget: &mut Budget) -> Result<Module, String> {
+    let file = file::open(path).map_err(|error| file::describe(&error, path))?;
+    let bytes = file::module(file, path, budget)?;
     Module::load(config, path, &bytes)
 }
 

@@ -141,6 +141,7 @@ mod tests {
                 cwd: cwd.clone(),
                 preopens: Vec::new(),
                 wishes: Wishes::default(),
+                memory_limit: None,
             };
             let (wasi, dots) = open_with_dots(&workload, &["a".repeat(round)]).unwrap();
             let preopens = arguments(&folders(&workload), &cwd, dots).len();

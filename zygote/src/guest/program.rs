@@ -3,7 +3,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use nix::unistd::{AccessFlags, access, getgid, getuid};
-use oci::{Candidate, Format, MAGIC_LEN, Workload};
+use oci::{Candidate, Format, Workload};
 
 use super::file;
 use super::job::Job;
@@ -24,13 +24,11 @@ impl Program {
         let Some(mut file) = file else {
             return native(found);
         };
-        let mut bytes = Vec::new();
-        file::read(&mut file, MAGIC_LEN as u64, &mut bytes, &path)?;
+        let head = file::head(&mut file, &path)?;
         let shown = path.display();
-        match Format::of(&bytes) {
+        match Format::of(&head) {
             Format::Module | Format::Component | Format::UnknownWasm => {
-                file::read(&mut file, u64::MAX, &mut bytes, &path)?;
-                let job = Job::prepare(workload, &found, &bytes)?;
+                let job = Job::prepare(workload, &found, file)?;
                 Ok(Self::Module(Box::new(job)))
             }
             Format::Unknown => Err(format!(

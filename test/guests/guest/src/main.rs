@@ -42,6 +42,7 @@ fn run(command: &str, rest: &[&str], all: &[String]) -> io::Result<()> {
         ("ls", [path]) => list(path)?,
         ("fds", []) => fds::report(),
         ("grow", [mebibytes]) => grow(number(mebibytes)?)?,
+        ("fill", []) => println!("filled {}", fill()),
         ("spin", []) => loop {
             std::hint::spin_loop();
         },
@@ -112,4 +113,18 @@ fn grow(mebibytes: usize) -> io::Result<()> {
     io::stdout().flush()?;
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
+}
+
+/// Takes and touches memory until there is no more, and says how many mebibytes
+/// that was.
+fn fill() -> usize {
+    let mut held: Vec<Vec<u8>> = Vec::with_capacity(4096);
+    loop {
+        let mut piece = Vec::new();
+        if piece.try_reserve_exact(1 << 20).is_err() {
+            return std::hint::black_box(&held).len();
+        }
+        piece.resize(1 << 20, 1);
+        held.push(piece);
+    }
 }
