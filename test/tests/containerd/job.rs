@@ -1,13 +1,15 @@
-//! Where a Wasm program begins: the entrypoint.
+//! Where a Wasm program begins, and what may be none.
 
 use shim_test::case::Case;
+use shim_test::run::Run;
 
 use crate::errors::expect_refusal_of;
 
 crate::tests! {
     any: ;
     wasm: entry_by_fragment, entry_by_annotation, entry_fragment_wins, entry_file_name_wins, entry_argv0,
-        entry_exit_code, entry_missing, entry_mistyped, entry_not_initializable, entry_of_native_program
+        entry_exit_code, entry_missing, entry_mistyped, entry_not_initializable, entry_of_native_program,
+        handler_of_wasm, handler_of_native_programs, handler_unknown
 }
 
 const REACTOR: &str = "/job/reactor.wasm";
@@ -106,4 +108,45 @@ fn entry_of_native_program(case: &Case) {
         .expect_code(3);
     let run = case.run("a").program("/bin/native#greet", []);
     expect_refusal_of(case, run, &["/bin/native", "native", "#greet"]);
+}
+
+fn handled<'a>(case: &'a Case, annotation: &str) -> Run<'a> {
+    case.run("a").flags(["--annotation", annotation])
+}
+
+const HANDLERS: [&str; 4] = [
+    "run.oci.handler=wasm",
+    "run.oci.handler=wasm-smart",
+    "module.wasm.image/variant=compat",
+    "module.wasm.image/variant=compat-smart",
+];
+
+fn handler_of_wasm(case: &Case) {
+    for annotation in HANDLERS {
+        let output = handled(case, annotation).guest(["hello"]).output();
+        assert_eq!(output.success(), "hello from the guest\n", "{annotation}");
+    }
+}
+
+/// What is strict allows none but a pod's sandbox.
+fn handler_of_native_programs(case: &Case) {
+    for annotation in HANDLERS {
+        let run = || handled(case, annotation).program("/bin/native", ["exit", "5"]);
+        if annotation.ends_with("-smart") {
+            run().output().expect_code(5);
+            continue;
+        }
+        expect_refusal_of(case, run(), &["/bin/native", annotation, "-smart"]);
+        let sandbox = ["--annotation", "io.kubernetes.cri.container-type=sandbox"];
+        run().flags(sandbox).output().expect_code(5);
+    }
+}
+
+fn handler_unknown(case: &Case) {
+    let words = ["run.oci.handler", "\"krun\"", "\"wasm-smart\""];
+    expect_refusal_of(
+        case,
+        handled(case, "run.oci.handler=krun").guest(["hello"]),
+        &words,
+    );
 }

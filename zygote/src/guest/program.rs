@@ -22,7 +22,7 @@ impl Program {
         let (found, file) = find(workload)?;
         let path = found.path.clone();
         let Some(mut file) = file else {
-            return native(found);
+            return native(workload, found);
         };
         let head = file::head(&mut file, &path)?;
         let shown = path.display();
@@ -40,14 +40,21 @@ impl Program {
                 getuid(),
                 getgid()
             )),
-            Format::Native => native(found),
+            Format::Native => native(workload, found),
         }
     }
 }
 
 /// The entrypoint annotation is no mistake here: those of a pod come to all
 /// its containers.
-fn native(found: Candidate) -> Result<Program, String> {
+fn native(workload: &Workload, found: Candidate) -> Result<Program, String> {
+    if let Some(annotation) = &workload.wishes.only_wasm {
+        return Err(format!(
+            "{} is a native program, but annotation {annotation} allows WebAssembly alone: \
+             use the value with \"-smart\" for pods that have both",
+            found.path.display()
+        ));
+    }
     match found.function {
         None => Ok(Program::Native(found.path)),
         Some(function) => Err(format!(

@@ -34,7 +34,6 @@ impl Created {
         if !launch.no_new_keyring {
             keyring::join_own(&launch.id)?;
         }
-        let limit = workload.memory_limit;
         let (verdict, reporter) = Verdict::channel()?;
         let guest = Guest::new(workload, reporter, connection);
         let built = build(launch, stdio, guest);
@@ -46,11 +45,8 @@ impl Created {
         };
         let container = match built {
             Ok(container) => container,
-            // libcontainer does not say what failed, and why.
-            Err(error) => {
-                let reason = mounts::explain(&bundle).or_else(|| too_little_memory(limit));
-                return Err(reason.map_or(error.into(), Error::Guest));
-            }
+            // libcontainer does not say which mount failed, and why.
+            Err(error) => return Err(mounts::explain(&bundle).map_or(error.into(), Error::Guest)),
         };
         let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
         let pidfd = Pid::from_raw(pid)
@@ -105,18 +101,6 @@ impl Created {
         let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(self.pid), None);
         let _ = self.container.delete(true);
     }
-}
-
-/// Why a container could not be made whose process was ended by the kernel
-/// before it could say anything.
-fn too_little_memory(limit: Option<u64>) -> Option<String> {
-    let limit = limit.filter(|limit| *limit < oci::RUNTIME_MEMORY)?;
-    Some(format!(
-        "the memory limit of {} KiB (linux.resources.memory.limit) is too small to start a \
-         container in: it needs {} MiB at least, and what its program needs",
-        limit >> 10,
-        oci::RUNTIME_MEMORY >> 20
-    ))
 }
 
 /// Runs the poststop hooks of a stopped container and removes what is left of it.
