@@ -21,9 +21,9 @@ outdated() {
 # Puts a file in place in one step; a guest in use keeps its old inode.
 place() { mv -f "$1" "$2"; echo "built $2"; }
 
-build_rust() { # TARGET_TRIPLE SUBDIR_SUFFIX OUTPUT [RUSTFLAGS]
+build_rust() { # TARGET_TRIPLE FILE OUTPUT [RUSTFLAGS]; the file is that of the folder's program
     RUSTFLAGS=${4:-} CARGO_TARGET_DIR=$work/cargo \
-        cargo build --quiet --release --locked --manifest-path "$here/guest/Cargo.toml" --target "$1"
+        cargo build --quiet --release --locked --manifest-path "$here/${2%.wasm}/Cargo.toml" --target "$1"
     cp "$work/cargo/$1/release/$2" "$work/new"
     place "$work/new" "$3"
 }
@@ -50,6 +50,10 @@ fi
 # shellcheck disable=SC2086
 if outdated "$out/guest.native" $rust_sources; then
     build_rust "$(rustc -vV | sed -n 's/^host: //p')" guest "$out/guest.native" "-C target-feature=+crt-static"
+fi
+
+if outdated "$out/socket.wasm" "$here/socket/src/main.rs" "$here/socket/Cargo.toml" "$here/build.sh"; then
+    build_rust wasm32-wasip1 socket.wasm "$out/socket.wasm"
 fi
 
 if outdated "$out/native" "$here/native/native.c" "$here/build.sh"; then

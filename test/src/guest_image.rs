@@ -71,6 +71,7 @@ fn entries() -> Vec<Entry> {
         Entry::copy(GUEST, 0o755, &paths::guest(guest)),
         Entry::copy("/bin/in-path", 0o755, &paths::guest(guest)),
         Entry::copy("/bin/hello-c", 0o755, &paths::guest("hello.wasm")),
+        Entry::copy("/bin/socket", 0o755, &paths::guest("socket.wasm")),
         Entry::copy(NATIVE, 0o755, &paths::guest("native")),
         Entry::file("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n"),
         Entry::file("/etc/group", 0o644, "root:x:0:\n"),

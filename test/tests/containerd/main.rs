@@ -15,6 +15,7 @@ mod load;
 mod memory;
 mod mounts;
 mod native;
+mod network;
 mod open_files;
 mod outputs;
 mod pods;
@@ -33,7 +34,7 @@ use shim_test::instance::Instance;
 use shim_test::{paths, sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
-const SUITES: [&[suite::Test]; 18] = [
+const SUITES: [&[suite::Test]; 19] = [
     programs::TESTS,
     readme::TESTS,
     load::TESTS,
@@ -52,6 +53,7 @@ const SUITES: [&[suite::Test]; 18] = [
     imports::TESTS,
     outputs::TESTS,
     memory::TESTS,
+    network::TESTS,
 ];
 
 fn main() {
