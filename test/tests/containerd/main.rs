@@ -7,6 +7,7 @@
 mod basic;
 mod cleanup;
 mod errors;
+mod hygiene;
 mod imports;
 mod install;
 mod job;
@@ -34,7 +35,7 @@ use shim_test::instance::Instance;
 use shim_test::{paths, sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
-const SUITES: [&[suite::Test]; 19] = [
+const SUITES: [&[suite::Test]; 20] = [
     programs::TESTS,
     readme::TESTS,
     load::TESTS,
@@ -54,6 +55,7 @@ const SUITES: [&[suite::Test]; 19] = [
     outputs::TESTS,
     memory::TESTS,
     network::TESTS,
+    hygiene::TESTS,
 ];
 
 fn main() {
