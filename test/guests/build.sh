@@ -78,7 +78,7 @@ for name in job/initialize_typed imports/cycle imports/mistyped; do
     build_c "$name" bare
 done
 
-for name in unknown_import no_start; do
+for name in unknown_import no_start long_names; do
     if outdated "$out/$name.wasm" "$here/broken/$name.c" "$here/build.sh"; then
         clang --target=wasm32 -nostdlib -Os -Wl,--no-entry -o "$work/$name.wasm" "$here/broken/$name.c"
         place "$work/$name.wasm" "$out/$name.wasm"

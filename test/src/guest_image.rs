@@ -85,7 +85,13 @@ fn entries() -> Vec<Entry> {
         Entry::file("/broken/empty", 0o755, ""),
         Entry::copy("/broken/mode-000", 0o000, &paths::guest(guest)),
     ]);
-    for name in ["malformed", "component", "unknown_import", "no_start"] {
+    for name in [
+        "malformed",
+        "component",
+        "unknown_import",
+        "no_start",
+        "long_names",
+    ] {
         let from = paths::guest(&format!("{name}.wasm"));
         entries.push(Entry::copy(&format!("/broken/{name}"), 0o755, &from));
     }

@@ -7,7 +7,8 @@ use shim_test::run::Run;
 
 crate::tests! {
     any: program_not_found, name_not_in_path, permission_denied, a_folder;
-    wasm: text_file, empty_file, malformed_module, component, unknown_import, no_start
+    wasm: text_file, empty_file, malformed_module, component, unknown_import, no_start,
+        long_names
 }
 
 fn expect_refusal(case: &Case, image: &str, program: &str, words: &[&str]) -> Output {
@@ -131,4 +132,12 @@ fn no_start(case: &Case) {
         "/broken/no_start",
         &["/broken/no_start", "_start"],
     );
+}
+
+/// What a hostile module says is shown in part, and can't reach the terminal.
+fn long_names(case: &Case) {
+    let program = "/broken/long_names";
+    let output = expect_refusal(case, guest_image::NAME, program, &[program, "imports"]);
+    assert!(output.stderr.len() < 4000, "{} bytes", output.stderr.len());
+    assert!(!output.stderr.contains(&0x1b));
 }

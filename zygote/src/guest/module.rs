@@ -9,6 +9,9 @@ use wasmedge_sdk::{ExternalInstanceType, FuncType};
 /// What a reactor wants called before anything else (WASI preview 1).
 pub const INITIALIZE: &str = "_initialize";
 
+/// More would hide the sentence that they are part of.
+const SHOWN_EXPORTS: usize = 30;
+
 /// One file, loaded and validated.
 pub struct Module {
     pub ast: wasmedge_sdk::Module,
@@ -77,13 +80,24 @@ impl Module {
         }
     }
 
-    /// For messages.
-    pub fn export_names(&self) -> String {
+    /// For messages: the first of them, quoted, as they may hold anything.
+    fn export_names(&self) -> String {
         if self.exports.is_empty() {
             return "nothing".into();
         }
-        let names: Vec<_> = self.exports.keys().map(String::as_str).collect();
-        names.join(", ")
+        let names: Vec<_> = self
+            .exports
+            .keys()
+            .take(SHOWN_EXPORTS)
+            .map(|name| format!("{name:?}"))
+            .collect();
+        let rest = self.exports.len().saturating_sub(SHOWN_EXPORTS);
+        let rest = if rest > 0 {
+            format!(" and {rest} more")
+        } else {
+            String::new()
+        };
+        format!("{}{rest}", names.join(", "))
     }
 }
 

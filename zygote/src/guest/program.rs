@@ -8,6 +8,9 @@ use oci::{Candidate, Format, Workload};
 use super::file;
 use super::job::Job;
 
+/// The most characters of a sentence for the user.
+const LONGEST: usize = 2000;
+
 /// A program that was found and may be run.
 pub enum Program {
     Module(Box<Job>),
@@ -19,6 +22,10 @@ impl Program {
     /// what it is, and loads it if it is a Wasm module. Runs as the container's
     /// user, confined. An error is one sentence for the user.
     pub fn load(workload: &Workload) -> Result<Self, String> {
+        Self::find(workload).map_err(shorten)
+    }
+
+    fn find(workload: &Workload) -> Result<Self, String> {
         let (found, file) = find(workload)?;
         let path = found.path.clone();
         let Some(mut file) = file else {
@@ -42,6 +49,15 @@ impl Program {
             )),
             Format::Native => native(workload, found),
         }
+    }
+}
+
+/// A module's names can be of any length, and what is told goes through a pipe
+/// that nobody reads yet.
+fn shorten(sentence: String) -> String {
+    match sentence.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", &sentence[..end]),
+        None => sentence,
     }
 }
 
