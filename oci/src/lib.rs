@@ -20,7 +20,7 @@ pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};
 pub use format::{Format, MAGIC_LEN};
 pub use imports::{ImportModule, link_order};
-pub use memory::Budget;
+pub use memory::{Budget, RUNTIME as RUNTIME_MEMORY};
 pub use mounts::{host_views, is_bind};
 pub use preopen::Preopen;
 pub use sections::Sections;

@@ -6,10 +6,10 @@ const PAGE: u64 = 64 << 10;
 /// The most pages that a memory can have: 4 GiB.
 const MOST_PAGES: u64 = 65536;
 
-/// What a Wasm container needs before it has loaded a module, kernel memory
-/// and a stack to run on included. Measured: the smallest program starts with a
-/// limit of 4 MiB and not with 3.
-const RUNTIME: u64 = 6 << 20;
+/// What a Wasm container needs before it has loaded a module, in bytes, kernel
+/// memory and a stack to run on included. Measured: the smallest program starts
+/// with a limit of 4 MiB and not with 3.
+pub const RUNTIME: u64 = 6 << 20;
 /// What WasmEdge 0.14 keeps for each byte of code that it interprets: about 18
 /// when it has loaded it, and 14 to 15 more when it has linked it (CPython,
 /// 6.2 MB of code: 238 MB; graphviz, 0.8 MB: 27 MB).

@@ -1,5 +1,7 @@
 //! Network namespaces for containers, with a wire between two of them.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{self, Output};
@@ -13,47 +15,58 @@ pub const FAR: &str = "10.213.77.2";
 /// near one stands for the host; the machine's own network is left alone.
 #[derive(Debug)]
 pub struct Wire {
-    names: [String; 2],
+    near: PathBuf,
+    far: PathBuf,
 }
 
 impl Wire {
-    /// `name`: one that no other test has.
-    pub fn new(name: &str) -> Self {
-        let names = [format!("{name}-near"), format!("{name}-far")];
-        let wire = Self { names };
-        let [near, far] = &wire.names;
+    /// `folder`: an empty one, for the files that stand for the namespaces.
+    pub fn new(folder: &Path) -> Self {
+        let wire = Self {
+            near: folder.join("near"),
+            far: folder.join("far"),
+        };
         for (namespace, _) in wire.ends() {
-            ip(&["netns", "add", namespace]);
+            fs::write(namespace, "").expect("a file to mount on");
+            run(
+                "unshare",
+                &[&format!("--net={}", namespace.display()), "true"],
+            )
+            .success();
         }
-        ip(&[
-            "-n", near, "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", far,
-        ]);
+        let far = wire.far.to_string_lossy();
+        let link = [
+            "ip", "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", &far,
+        ];
+        inside(&wire.near, &link).success();
         for (namespace, address) in wire.ends() {
             let address = format!("{address}/30");
-            ip(&["-n", namespace, "address", "add", &address, "dev", "wire"]);
+            inside(
+                namespace,
+                &["ip", "address", "add", &address, "dev", "wire"],
+            )
+            .success();
             for device in ["lo", "wire"] {
-                ip(&["-n", namespace, "link", "set", device, "up"]);
+                inside(namespace, &["ip", "link", "set", device, "up"]).success();
             }
         }
         wire
     }
 
-    fn ends(&self) -> [(&str, &str); 2] {
-        [(&self.names[0], NEAR), (&self.names[1], FAR)]
+    fn ends(&self) -> [(&Path, &str); 2] {
+        [(&self.near, NEAR), (&self.far, FAR)]
     }
 
     /// The far namespace, as config.json and `ctr --with-ns` take it.
-    pub fn path(&self) -> String {
-        format!("/run/netns/{}", self.names[1])
+    pub fn path(&self) -> &Path {
+        &self.far
     }
 
     /// Sends a text from the near end to a port of the far one, and returns
     /// what comes back.
     pub fn ask(&self, port: u16, text: &str) -> String {
         let talk = format!("exec 3<>/dev/tcp/{FAR}/{port} && printf %s '{text}' >&3 && cat <&3");
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.names[0], "bash", "-c", &talk]);
-        command::output(command, ctr::LIMIT).success()
+        inside(&self.near, &["bash", "-c", &talk]).success()
     }
 }
 
@@ -61,17 +74,19 @@ impl Drop for Wire {
     fn drop(&mut self) {
         for (namespace, _) in self.ends() {
             // Also after a failure to make it.
-            run_ip(&["netns", "delete", namespace]);
+            run("umount", &[&namespace.to_string_lossy()]);
         }
     }
 }
 
-fn ip(args: &[&str]) {
-    run_ip(args).success();
+/// Runs a command in a network namespace.
+fn inside(namespace: &Path, line: &[&str]) -> Output {
+    let flag = format!("--net={}", namespace.display());
+    run("nsenter", &[&[flag.as_str()], line].concat())
 }
 
-fn run_ip(args: &[&str]) -> Output {
-    let mut command = Command::new("ip");
+fn run(program: &str, args: &[&str]) -> Output {
+    let mut command = Command::new(program);
     command.args(args);
     command::output(command, ctr::LIMIT)
 }

@@ -39,12 +39,19 @@ fn memory_grow_fails_before_the_kernel_kills(case: &Case) {
     assert!(text.contains("memory allocation failed"), "{text}");
 }
 
+/// With next to none the kernel ends it before it can name its program.
 fn memory_limit_too_small(case: &Case) {
-    for mebibytes in [1, 4, 8] {
-        let run = limited(case, mebibytes).guest(["hello"]);
-        let limit = format!("{} kib", mebibytes << 10);
-        let words = ["memory limit", &limit, "/guest", "it needs", "mib at least"];
-        expect_refusal_of(case, run, &words);
+    for (kibibytes, program) in [
+        (512_u64, ""),
+        (1024, ""),
+        (4096, "/guest"),
+        (8192, "/guest"),
+    ] {
+        let limit = (kibibytes << 10).to_string();
+        let run = case.run("a").flags(["--memory-limit", &limit]);
+        let shown = format!("{kibibytes} kib");
+        let words = ["memory limit", &shown, program, "needs", "mib at least"];
+        expect_refusal_of(case, run.guest(["hello"]), &words);
     }
 }
 

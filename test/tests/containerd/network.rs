@@ -12,13 +12,9 @@ crate::tests! {
 
 const SOCKET: &str = "/bin/socket";
 
-fn wire(case: &Case, name: &str) -> Wire {
-    Wire::new(&format!("{}-{name}", case.containerd.namespace()))
-}
-
 fn network_serves_tcp(case: &Case) {
-    let wire = wire(case, "serve");
-    let namespace = format!("network:{}", wire.path());
+    let wire = Wire::new(&case.folder("wire"));
+    let namespace = format!("network:{}", wire.path().display());
     let run = case.run("a").flags(["--with-ns", &namespace]);
     let mut live = run.program(SOCKET, ["serve", "0.0.0.0:8080"]).start();
     live.expect_line("listening");
@@ -28,8 +24,8 @@ fn network_serves_tcp(case: &Case) {
 
 /// Between two guests in one namespace, as in a pod, and between namespaces.
 fn network_connects_out(case: &Case) {
-    let wire = wire(case, "connect");
-    let namespace = format!("network:{}", wire.path());
+    let wire = Wire::new(&case.folder("wire"));
+    let namespace = format!("network:{}", wire.path().display());
     let run = |id| case.run(id).flags(["--with-ns", &namespace]);
     let mut live = run("a").program(SOCKET, ["serve", "0.0.0.0:8081"]).start();
     live.expect_line("listening");

@@ -34,6 +34,7 @@ impl Created {
         if !launch.no_new_keyring {
             keyring::join_own(&launch.id)?;
         }
+        let limit = workload.memory_limit;
         let (verdict, reporter) = Verdict::channel()?;
         let guest = Guest::new(workload, reporter, connection);
         let built = build(launch, stdio, guest);
@@ -45,8 +46,7 @@ impl Created {
         };
         let container = match built {
             Ok(container) => container,
-            // libcontainer does not say which mount failed, and why.
-            Err(error) => return Err(mounts::explain(&bundle).map_or(error.into(), Error::Guest)),
+            Err(error) => return Err(explain(error, &bundle, limit)),
         };
         let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
         let pidfd = Pid::from_raw(pid)
@@ -100,6 +100,24 @@ impl Created {
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
         let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(self.pid), None);
         let _ = self.container.delete(true);
+    }
+}
+
+/// libcontainer does not say which mount failed and why, nor that the kernel
+/// ended the process for want of memory before it could say anything.
+fn explain(error: LibcontainerError, bundle: &Bundle, limit: Option<u64>) -> Error {
+    if let Some(sentence) = mounts::explain(bundle) {
+        return Error::Guest(sentence);
+    }
+    let error = Error::from(error);
+    match limit.filter(|limit| *limit < oci::RUNTIME_MEMORY) {
+        None => error,
+        Some(limit) => Error::Guest(format!(
+            "{error}; its memory limit of {} KiB (linux.resources.memory.limit) may be too small: \
+             a WebAssembly program needs {} MiB at least",
+            limit >> 10,
+            oci::RUNTIME_MEMORY >> 20
+        )),
     }
 }
 
