@@ -1,5 +1,42 @@
 use std::path::{Path, PathBuf};
 
+/// The function that a program begins at (WASI preview 1, "command").
+pub const START: &str = "_start";
+
+/// A place where a program may lie, and what its name says besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub path: PathBuf,
+    /// The program's name as given, without the function.
+    pub name: String,
+    /// What follows the `#`, not yet checked; `None` without one.
+    pub function: Option<String>,
+}
+
+/// Where the program of `process.args[0]` may lie, in the order to try.
+///
+/// `path.wasm#function` names a function. A file that really has the `#` in its
+/// name wins, so the longest name is tried first; and functions may have one in
+/// their names as well.
+pub(crate) fn candidates(arg: &str, path: Option<&str>, cwd: &Path) -> Vec<Candidate> {
+    let whole = (arg, None);
+    let splits = arg
+        .rmatch_indices('#')
+        .map(|(at, _)| (&arg[..at], Some(&arg[at + 1..])));
+    std::iter::once(whole)
+        .chain(splits)
+        .flat_map(|(name, function)| {
+            places(name, path, cwd)
+                .into_iter()
+                .map(move |path| Candidate {
+                    path,
+                    name: name.to_owned(),
+                    function: function.map(str::to_owned),
+                })
+        })
+        .collect()
+}
+
 /// Where a program named `name` may lie, in the order to try.
 ///
 /// As `execvp` and runc do: a name with a slash is a path that counts from the
@@ -10,7 +47,7 @@ use std::path::{Path, PathBuf};
 ///
 /// `path`: the value of `PATH`, if the environment has one. Empty and relative
 /// entries of it count from `cwd`, which must be absolute.
-pub fn candidates(name: &str, path: Option<&str>, cwd: &Path) -> Vec<PathBuf> {
+fn places(name: &str, path: Option<&str>, cwd: &Path) -> Vec<PathBuf> {
     if name.is_empty() {
         return Vec::new();
     }
@@ -37,7 +74,7 @@ mod tests {
     use super::*;
 
     fn list(name: &str, path: Option<&str>, cwd: &str) -> Vec<String> {
-        candidates(name, path, Path::new(cwd))
+        places(name, path, Path::new(cwd))
             .into_iter()
             .map(|path| path.to_str().unwrap().to_owned())
             .collect()
@@ -77,5 +114,39 @@ mod tests {
     #[test]
     fn an_empty_name_is_nowhere() {
         assert!(list("", Some("/bin"), "/").is_empty());
+    }
+
+    #[test]
+    fn the_longest_file_name_is_tried_first() {
+        let found = candidates("/a#b#c", None, Path::new("/"));
+        let found: Vec<_> = found
+            .iter()
+            .map(|found| {
+                let function = found.function.as_deref();
+                (found.path.to_str().unwrap(), &found.name[..], function)
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("/a#b#c", "/a#b#c", None),
+                ("/a#b", "/a#b", Some("c")),
+                ("/a", "/a", Some("b#c"))
+            ]
+        );
+    }
+
+    #[test]
+    fn a_function_takes_no_part_in_the_search() {
+        let found = candidates("app#wasi:cli/run", Some("/bin"), Path::new("/w"));
+        let split: Vec<_> = found
+            .iter()
+            .filter(|found| found.function.is_some())
+            .map(|found| found.path.to_str().unwrap())
+            .collect();
+        assert_eq!(split, ["/bin/app", "/w/app", "/app"]);
+        // A function alone names no program.
+        let alone = candidates("#run", None, Path::new("/"));
+        assert!(alone.iter().all(|found| found.function.is_none()));
     }
 }

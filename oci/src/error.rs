@@ -23,4 +23,18 @@ pub enum Error {
          set enable_selinux = false in containerd's configuration, or run without a label"
     )]
     Selinux(&'static str),
+    #[error("the mount of {} has an empty destination: say where in the container", source_path.display())]
+    NoDestination { source_path: PathBuf },
+    #[error(
+        "the memory limit of {limit} KiB (linux.resources.memory.limit) is too small for {path}: \
+         it needs {needed} MiB at least, {runtime} MiB of them for the runtime"
+    )]
+    MemoryLimit {
+        path: String,
+        limit: u64,
+        needed: u64,
+        runtime: u64,
+    },
+    #[error("annotation {name} of the container can't be used: {problem}")]
+    Annotation { name: &'static str, problem: String },
 }

@@ -2,22 +2,30 @@
 //! to run and what the program may see. No system calls but file reads.
 #![forbid(unsafe_code)]
 
+mod annotations;
 mod bundle;
 mod entrypoint;
 mod error;
 mod format;
+mod imports;
+mod memory;
 mod mountinfo;
 mod mounts;
 mod preopen;
+mod sections;
 mod workload;
 
+pub use annotations::Wishes;
 pub use bundle::Bundle;
-pub use entrypoint::candidates;
+pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};
 pub use format::{Format, MAGIC_LEN};
+pub use imports::{ImportModule, link_order};
+pub use memory::{Budget, RUNTIME as RUNTIME_MEMORY};
 pub use mountinfo::MountInfo;
-pub use mounts::host_views;
+pub use mounts::{host_views, is_bind};
 pub use preopen::Preopen;
+pub use sections::Sections;
 pub use workload::Workload;
 
 /// `config.json` as the OCI runtime spec defines it.

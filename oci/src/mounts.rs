@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Mount, Spec};
 
-use crate::MountInfo;
+use crate::{Error, MountInfo, Result};
 
 /// The file systems that show the kernel rather than files.
 ///
@@ -31,7 +31,7 @@ pub fn host_views(mountinfo: &str, spec: &Spec) -> Vec<PathBuf> {
 }
 
 /// Whether a mount shows files of the host or of a volume: a bind mount.
-pub(crate) fn is_bind(mount: &Mount) -> bool {
+pub fn is_bind(mount: &Mount) -> bool {
     mount.typ().as_deref() == Some("bind")
         || mount
             .options()
@@ -40,9 +40,32 @@ pub(crate) fn is_bind(mount: &Mount) -> bool {
             .any(|option| option == "bind" || option == "rbind")
 }
 
+/// What no container can be made with.
+pub(crate) fn check(mounts: Option<&[Mount]>) -> Result<()> {
+    let mut mounts = mounts.unwrap_or_default().iter();
+    match mounts.find(|mount| mount.destination().as_os_str().is_empty()) {
+        None => Ok(()),
+        Some(mount) => Err(Error::NoDestination {
+            source_path: mount.source().clone().unwrap_or_default(),
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mount_needs_a_destination() {
+        let mounts = |destination: &str| -> Vec<Mount> {
+            let mount = format!(r#"[{{"destination":"{destination}","source":"/data"}}]"#);
+            serde_json::from_str(&mount).unwrap()
+        };
+        assert!(check(None).is_ok());
+        assert!(check(Some(&mounts("/x"))).is_ok());
+        let error = check(Some(&mounts(""))).unwrap_err().to_string();
+        assert!(error.contains("/data"), "{error}");
+    }
 
     const MOUNTINFO: &str = "\
 700 600 0:50 / / rw - overlay overlay rw

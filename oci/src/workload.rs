@@ -2,13 +2,14 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{Process, Spec};
 
+use crate::mounts;
 use crate::preopen::{Preopen, preopens};
-use crate::{Error, Result, candidates};
+use crate::{Candidate, Error, Result, START, Wishes, entrypoint};
 
 /// What to run: the process of `config.json` as the guest is to see it.
 #[derive(Debug, Clone)]
 pub struct Workload {
-    /// `process.args`; the first is given to the guest as it stands.
+    /// `process.args`; the first may name a function too, see [`Candidate`].
     pub args: Vec<String>,
     /// `process.env`, `NAME=value`, in order.
     pub env: Vec<String>,
@@ -20,6 +21,10 @@ pub struct Workload {
     pub terminal: bool,
     /// The folders a Wasm guest finds open.
     pub preopens: Vec<Preopen>,
+    /// What the annotations ask for.
+    pub wishes: Wishes,
+    /// `linux.resources.memory.limit`, in bytes.
+    pub memory_limit: Option<u64>,
 }
 
 impl Workload {
@@ -43,6 +48,7 @@ impl Workload {
             return Err(Error::RelativeCwd(cwd));
         }
         refuse_selinux(spec, process)?;
+        mounts::check(spec.mounts().as_deref())?;
         Ok(Self {
             args,
             env,
@@ -53,12 +59,32 @@ impl Workload {
                 .filter(|profile| !profile.is_empty()),
             terminal: process.terminal().unwrap_or_default(),
             preopens: preopens(spec.mounts().as_deref()),
+            wishes: Wishes::from_annotations(spec.annotations().as_ref())?,
+            memory_limit: memory_limit(spec),
         })
     }
 
     /// Where the program may lie in the container, in the order to try.
-    pub fn candidates(&self) -> Vec<PathBuf> {
-        candidates(&self.args[0], self.variable("PATH"), &self.cwd)
+    pub fn candidates(&self) -> Vec<Candidate> {
+        entrypoint::candidates(&self.args[0], self.variable("PATH"), &self.cwd)
+    }
+
+    /// The function that a module begins at: what the program's name says, else
+    /// what the annotation says, else what WASI says.
+    pub fn function<'a>(&'a self, program: &'a Candidate) -> &'a str {
+        let function = program.function.as_ref();
+        function
+            .or(self.wishes.entrypoint.as_ref())
+            .map_or(START, String::as_str)
+    }
+
+    /// The guest's argv: `argv[0]` is the program's name without a function.
+    pub fn wasi_args(&self, program: &Candidate) -> Vec<String> {
+        let rest = self.args.iter().skip(1);
+        std::iter::once(&program.name)
+            .chain(rest)
+            .cloned()
+            .collect()
     }
 
     /// The environment of a Wasm guest: that of `config.json`, and `PWD`, which
@@ -100,6 +126,13 @@ fn refuse_selinux(spec: &Spec, process: &Process) -> Result<()> {
     }
 }
 
+/// Zero and below is how some say that there is no limit.
+fn memory_limit(spec: &Spec) -> Option<u64> {
+    let resources = spec.linux().as_ref()?.resources().as_ref()?;
+    let limit = resources.memory().as_ref()?.limit()?;
+    u64::try_from(limit).ok().filter(|limit| *limit > 0)
+}
+
 fn refuse_nul(what: &'static str, values: &[String]) -> Result<()> {
     match values.iter().find(|value| value.contains('\0')) {
         Some(value) => Err(Error::Nul {
@@ -136,7 +169,10 @@ mod tests {
         assert_eq!(workload.variable("A"), Some("2"));
         assert_eq!(workload.variable("B"), Some(""));
         assert_eq!(workload.variable("C"), None);
-        assert_eq!(workload.candidates()[0], PathBuf::from("/bin/app.wasm"));
+        assert_eq!(
+            workload.candidates()[0].path,
+            PathBuf::from("/bin/app.wasm")
+        );
     }
 
     #[test]
@@ -152,6 +188,35 @@ mod tests {
     fn pwd_of_the_user_stays() {
         let workload = workload(r#"{"cwd":"/work","args":["a"],"env":["PWD=/mine"]}"#).unwrap();
         assert_eq!(workload.wasi_environ(), ["PWD=/mine"]);
+    }
+
+    #[test]
+    fn the_fragment_wins_over_the_annotation() {
+        let mut workload = workload(r#"{"cwd":"/","args":["/a.wasm#go","b"]}"#).unwrap();
+        let candidates = workload.candidates();
+        let [whole, split] = &candidates[..] else {
+            panic!("{candidates:?}");
+        };
+        assert_eq!(workload.function(whole), START);
+        assert_eq!(workload.function(split), "go");
+        assert_eq!(workload.wasi_args(whole), ["/a.wasm#go", "b"]);
+        assert_eq!(workload.wasi_args(split), ["/a.wasm", "b"]);
+        workload.wishes.entrypoint = Some("run".into());
+        assert_eq!(workload.function(whole), "run");
+        assert_eq!(workload.function(split), "go");
+    }
+
+    #[test]
+    fn a_memory_limit_is_a_positive_one() {
+        let limit = |linux: &str| {
+            let config = format!(r#"{{"ociVersion":"1.0.0","linux":{linux}}}"#);
+            memory_limit(&serde_json::from_str(&config).unwrap())
+        };
+        assert_eq!(limit("{}"), None);
+        let of = |limit: &str| format!(r#"{{"resources":{{"memory":{{"limit":{limit}}}}}}}"#);
+        assert_eq!(limit(&of("4096")), Some(4096));
+        assert_eq!(limit(&of("-1")), None);
+        assert_eq!(limit(&of("0")), None);
     }
 
     #[test]

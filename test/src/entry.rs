@@ -12,6 +12,7 @@ pub struct Entry {
     path: String,
     mode: u32,
     content: Option<Vec<u8>>,
+    target: Option<String>,
 }
 
 impl Entry {
@@ -20,6 +21,7 @@ impl Entry {
             path: path.into(),
             mode,
             content: Some(content.into()),
+            target: None,
         }
     }
 
@@ -34,6 +36,17 @@ impl Entry {
             path: path.into(),
             mode,
             content: None,
+            target: None,
+        }
+    }
+
+    /// A symbolic link.
+    pub fn link(path: &str, target: &str) -> Self {
+        Self {
+            path: path.into(),
+            mode: 0o777,
+            content: None,
+            target: Some(target.into()),
         }
     }
 }
@@ -42,6 +55,13 @@ impl Entry {
 pub fn layer(entries: &[Entry]) -> Vec<u8> {
     let mut archive = Builder::new(Vec::new());
     for entry in entries {
+        if let Some(target) = &entry.target {
+            let mut header = header(EntryType::Symlink, entry.mode, 0);
+            archive
+                .append_link(&mut header, relative(&entry.path), target)
+                .expect("a tar archive in memory");
+            continue;
+        }
         let content = entry.content.as_deref().unwrap_or_default();
         let kind = if entry.content.is_some() {
             EntryType::Regular
@@ -61,14 +81,23 @@ pub fn append(
     mode: u32,
     content: &[u8],
 ) {
+    let mut header = header(kind, mode, content.len() as u64);
+    archive
+        .append_data(&mut header, relative(path), content)
+        .expect("a tar archive in memory");
+}
+
+fn header(kind: EntryType, mode: u32, size: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(mode);
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(0);
-    header.set_size(content.len() as u64);
-    archive
-        .append_data(&mut header, path.trim_start_matches('/'), content)
-        .expect("a tar archive in memory");
+    header.set_size(size);
+    header
+}
+
+fn relative(path: &str) -> &str {
+    path.trim_start_matches('/')
 }

@@ -60,6 +60,9 @@ fn entries() -> Vec<Entry> {
         "run",
         "sys",
         "broken",
+        "job",
+        "imports",
+        "links",
     ]
     .map(|path| Entry::folder(path, 0o755))
     .into();
@@ -68,6 +71,7 @@ fn entries() -> Vec<Entry> {
         Entry::copy(GUEST, 0o755, &paths::guest(guest)),
         Entry::copy("/bin/in-path", 0o755, &paths::guest(guest)),
         Entry::copy("/bin/hello-c", 0o755, &paths::guest("hello.wasm")),
+        Entry::copy("/bin/socket", 0o755, &paths::guest("socket.wasm")),
         Entry::copy(NATIVE, 0o755, &paths::guest("native")),
         Entry::file("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n"),
         Entry::file("/etc/group", 0o644, "root:x:0:\n"),
@@ -81,9 +85,38 @@ fn entries() -> Vec<Entry> {
         Entry::file("/broken/empty", 0o755, ""),
         Entry::copy("/broken/mode-000", 0o000, &paths::guest(guest)),
     ]);
-    for name in ["malformed", "component", "unknown_import", "no_start"] {
+    for name in [
+        "malformed",
+        "component",
+        "unknown_import",
+        "no_start",
+        "long_names",
+    ] {
         let from = paths::guest(&format!("{name}.wasm"));
         entries.push(Entry::copy(&format!("/broken/{name}"), 0o755, &from));
     }
+    // Links that would lead out, if the root were not the container's.
+    entries.extend([
+        Entry::link("/links/absolute", "/data/greeting"),
+        Entry::link("/links/dots", "../../../../../../data/greeting"),
+        Entry::link("/links/folder", "/"),
+        Entry::link("/links/relative", "../data/greeting"),
+    ]);
+    for name in [
+        "job/reactor",
+        "job/both",
+        "job/initialize_typed",
+        "imports/app",
+        "imports/math",
+        "imports/greeter",
+        "imports/cycle",
+        "imports/mistyped",
+    ] {
+        let path = format!("/{name}.wasm");
+        entries.push(Entry::copy(&path, 0o755, &paths::guest(&path[1..])));
+    }
+    // A name with a `#` of its own, beside the file that it would else mean.
+    let both = paths::guest("job/both.wasm");
+    entries.push(Entry::copy("/job/reactor.wasm#greet", 0o755, &both));
     entries
 }

@@ -21,6 +21,7 @@ pub mod instance;
 pub mod leak;
 pub mod live;
 pub mod mounts;
+pub mod network;
 pub mod packer;
 pub mod paths;
 pub mod pattern;

@@ -29,6 +29,19 @@ pub enum Error {
     Libcontainer(#[from] libcontainer::error::LibcontainerError),
 }
 
+/// The most characters of a sentence for the user.
+const LONGEST: usize = 2000;
+
+/// A sentence that can be told: a hostile module's names can be of any length,
+/// and what is told goes through a pipe that nobody reads yet, and in a message
+/// whose length is limited.
+pub fn shorten(sentence: String) -> String {
+    match sentence.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", &sentence[..end]),
+        None => sentence,
+    }
+}
+
 pub trait Context<T> {
     /// Says what was being done when a system call failed.
     fn context(self, what: &'static str) -> Result<T>;
@@ -56,4 +69,20 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_sentence_fits_into_a_message() {
+        assert_eq!(shorten("short".into()), "short");
+        // JSON makes six of the first.
+        let long = shorten("\u{1}ä".repeat(ipc::MAX_MESSAGE));
+        let (one, other) = ipc::Channel::pair().unwrap();
+        let failed = ipc::FromLauncher::Failed { reason: long };
+        one.send(&failed, &[]).unwrap();
+        assert_eq!(other.recv::<ipc::FromLauncher>().unwrap().0, failed);
+    }
 }

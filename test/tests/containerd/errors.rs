@@ -3,16 +3,22 @@
 use shim_test::case::Case;
 use shim_test::command::Output;
 use shim_test::guest_image;
+use shim_test::run::Run;
 
 crate::tests! {
     any: program_not_found, name_not_in_path, permission_denied, a_folder;
-    wasm: text_file, empty_file, malformed_module, component, unknown_import, no_start
+    wasm: text_file, empty_file, malformed_module, component, unknown_import, no_start,
+        long_names
 }
 
-/// Runs `program`, which must fail with one line that has all of `words`
-/// (lower case; alternatives separated by `|`).
 fn expect_refusal(case: &Case, image: &str, program: &str, words: &[&str]) -> Output {
-    let output = case.run("a").image(image).program(program, []).output();
+    expect_refusal_of(case, case.run("a").image(image).program(program, []), words)
+}
+
+/// What must fail with one line that has all of `words` (lower case;
+/// alternatives separated by `|`). `run` is of the id `a`.
+pub fn expect_refusal_of(case: &Case, run: Run<'_>, words: &[&str]) -> Output {
+    let output = run.output();
     let text = output.stderr_text().to_lowercase();
     assert_ne!(output.code, 0, "{}", output.describe());
     assert!(
@@ -126,4 +132,12 @@ fn no_start(case: &Case) {
         "/broken/no_start",
         &["/broken/no_start", "_start"],
     );
+}
+
+/// What a hostile module says is shown in part, and can't reach the terminal.
+fn long_names(case: &Case) {
+    let program = "/broken/long_names";
+    let output = expect_refusal(case, guest_image::NAME, program, &[program, "imports"]);
+    assert!(output.stderr.len() < 4000, "{} bytes", output.stderr.len());
+    assert!(!output.stderr.contains(&0x1b));
 }

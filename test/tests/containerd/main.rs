@@ -10,12 +10,18 @@ mod confinement;
 mod control;
 mod errors;
 mod exec;
+mod hygiene;
+mod imports;
 mod install;
+mod job;
 mod limits;
 mod load;
+mod memory;
 mod mounts;
 mod native;
+mod network;
 mod open_files;
+mod outputs;
 mod pack;
 mod pods;
 mod programs;
@@ -52,6 +58,12 @@ const SUITES: &[&[suite::Test]] = &[
     confinement::TESTS,
     exec::TESTS,
     control::TESTS,
+    job::TESTS,
+    imports::TESTS,
+    outputs::TESTS,
+    memory::TESTS,
+    network::TESTS,
+    hygiene::TESTS,
 ];
 
 fn main() {

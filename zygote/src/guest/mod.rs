@@ -3,6 +3,9 @@
 
 mod apparmor;
 mod capabilities;
+mod file;
+mod job;
+mod link;
 mod module;
 mod native;
 mod preopens;
@@ -27,7 +30,8 @@ use oci::{Bundle, Workload};
 use crate::error::{Context, Result};
 use crate::fds;
 use apparmor::HostProc;
-pub use module::{version as wasmedge_version, warm_up};
+pub use job::warm_up;
+pub use module::version as wasmedge_version;
 use program::Program;
 use verdict::Reporter;
 pub use verdict::Verdict;
@@ -151,7 +155,7 @@ impl Executor for Guest {
     fn exec(&self, _: &Spec) -> std::result::Result<(), ExecutorError> {
         let guest = &self.0;
         match guest.program.take() {
-            Some(Program::Module(module)) => wasi::run(module, &guest.workload),
+            Some(Program::Module(job)) => wasi::run(*job, &guest.workload),
             Some(Program::Native(path)) => native::exec(&path, &guest.workload, guest.home.take()),
             None => Err(ExecutorError::Other("no program was validated".into())),
         }

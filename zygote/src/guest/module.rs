@@ -1,90 +1,126 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use wasmedge_sdk::config::{CommonConfigOptions, Config, ConfigBuilder};
+use oci::Format;
+use wasmedge_sdk::config::Config;
 use wasmedge_sdk::error::{CoreError, WasmEdgeError};
-use wasmedge_sdk::wasi::WasiModule;
-use wasmedge_sdk::{AsInstance, ExternalInstanceType, ImportType, LogManager};
+use wasmedge_sdk::{ExternalInstanceType, FuncType};
 
-/// The function that a program begins at (WASI preview 1, "command").
-pub const ENTRY: &str = "_start";
+/// What a reactor wants called before anything else (WASI preview 1).
+pub const INITIALIZE: &str = "_initialize";
 
-/// A module that was loaded, validated, and found to have what it needs.
+/// More would hide the sentence that they are part of.
+const SHOWN_EXPORTS: usize = 30;
+
+/// One file, loaded and validated.
 pub struct Module {
     pub ast: wasmedge_sdk::Module,
-    pub config: Config,
-    pub wasi: WasiModule,
+    /// Its path, for messages.
+    pub shown: String,
+    /// What it offers, by name; without a type if that is one WasmEdge's API
+    /// can't tell.
+    pub exports: BTreeMap<String, Option<ExternalInstanceType>>,
 }
 
 impl Module {
     /// `path` is for messages only. An error is one sentence for the user.
-    pub fn load(path: &Path, bytes: &[u8]) -> Result<Self, String> {
-        // What WasmEdge has to say is said once, by us.
-        LogManager::log_off();
-        let shown = path.display();
-        let config = config().map_err(|error| format!("WasmEdge can't be set up: {error}"))?;
-        let ast = wasmedge_sdk::Module::from_bytes(Some(&config), bytes).map_err(|error| {
+    pub fn load(config: &Config, path: &Path, bytes: &[u8]) -> Result<Self, String> {
+        let shown = path.display().to_string();
+        check_format(&shown, bytes)?;
+        let ast = wasmedge_sdk::Module::from_bytes(Some(config), bytes).map_err(|error| {
             format!(
                 "{shown} is not a valid WebAssembly module: {}",
                 reason(&error)
             )
         })?;
-        let wasi = WasiModule::create(None, None, None)
-            .map_err(|error| format!("WASI can't be set up: {error}"))?;
-        check_imports(&ast, &wasi).map_err(|error| format!("{shown} {error}"))?;
-        check_entry(&ast).map_err(|error| format!("{shown} {error}"))?;
-        Ok(Self { ast, config, wasi })
+        let exports = ast
+            .exports()
+            .iter()
+            .map(|export| (export.name().into_owned(), export.ty().ok()))
+            .collect();
+        Ok(Self {
+            ast,
+            shown,
+            exports,
+        })
+    }
+
+    /// The names of the modules that it imports from, each once.
+    pub fn import_names(&self) -> Vec<String> {
+        let imports = self.ast.imports();
+        let names: BTreeSet<_> = imports
+            .iter()
+            .map(|import| import.module_name().into_owned())
+            .collect();
+        names.into_iter().collect()
+    }
+
+    /// Whether this is a reactor; an error if `_initialize` can't be called.
+    pub fn is_reactor(&self) -> Result<bool, String> {
+        if !self.exports.contains_key(INITIALIZE) {
+            return Ok(false);
+        }
+        self.check_callable(INITIALIZE).map(|()| true)
+    }
+
+    /// Whether there is a function of this name that can be called as it is.
+    pub fn check_callable(&self, name: &str) -> Result<(), String> {
+        let shown = &self.shown;
+        match self.exports.get(name) {
+            Some(Some(ExternalInstanceType::Func(function))) if is_plain(function) => Ok(()),
+            Some(_) => Err(format!(
+                "{shown} exports {name:?}, but not as a function without parameters and results; \
+                 it exports: {}",
+                self.export_names()
+            )),
+            None => Err(format!(
+                "{shown} exports no function {name:?}; it exports: {}",
+                self.export_names()
+            )),
+        }
+    }
+
+    /// For messages: the first of them, quoted, as they may hold anything.
+    fn export_names(&self) -> String {
+        if self.exports.is_empty() {
+            return "nothing".into();
+        }
+        let names: Vec<_> = self
+            .exports
+            .keys()
+            .take(SHOWN_EXPORTS)
+            .map(|name| format!("{name:?}"))
+            .collect();
+        let rest = self.exports.len().saturating_sub(SHOWN_EXPORTS);
+        let rest = if rest > 0 {
+            format!(" and {rest} more")
+        } else {
+            String::new()
+        };
+        format!("{}{rest}", names.join(", "))
     }
 }
 
-/// Interpreted always: native code inside a module file (a custom section of
-/// WasmEdge's) is not of our making and must not run.
-fn config() -> wasmedge_sdk::WasmEdgeResult<Config> {
-    ConfigBuilder::new(CommonConfigOptions::default().interpreter_mode(true)).build()
-}
-
-fn check_imports(ast: &wasmedge_sdk::Module, wasi: &WasiModule) -> Result<(), String> {
-    let provided = wasi.as_ref().func_names().unwrap_or_default();
-    let is_missing = |import: &ImportType<'_>| {
-        import.module_name() != wasi.name() || !provided.iter().any(|name| *name == import.name())
-    };
-    match ast.imports().iter().find(|import| is_missing(import)) {
-        None => Ok(()),
-        Some(import) => Err(format!(
-            "imports {:?} from {:?}, which nothing provides; it can import the functions of {:?}",
-            import.name(),
-            import.module_name(),
-            wasi.name()
+/// What WasmEdge would say less of.
+fn check_format(shown: &str, bytes: &[u8]) -> Result<(), String> {
+    match Format::of(bytes) {
+        Format::Module => Ok(()),
+        Format::Component => Err(format!(
+            "{shown} is a WebAssembly component; this runtime runs core modules: \
+             build it for wasip1 (for Rust: --target wasm32-wasip1)"
+        )),
+        Format::UnknownWasm => Err(format!(
+            "{shown} starts like WebAssembly but is no module of version 1; \
+             it may be cut short"
+        )),
+        Format::Native | Format::Unknown => Err(format!(
+            "{shown} is no WebAssembly module: it does not start with \\0asm"
         )),
     }
 }
 
-fn check_entry(ast: &wasmedge_sdk::Module) -> Result<(), String> {
-    match ast.get_export(ENTRY) {
-        Some(ExternalInstanceType::Func(function))
-            if function.args_len() == 0 && function.returns_len() == 0 =>
-        {
-            Ok(())
-        }
-        Some(_) => Err(format!(
-            "exports {ENTRY:?}, but not as a function without parameters and results"
-        )),
-        None => {
-            let mut names: Vec<_> = ast
-                .exports()
-                .iter()
-                .map(|export| export.name().into_owned())
-                .collect();
-            names.sort();
-            Err(format!(
-                "exports no function {ENTRY:?} to begin at; it exports: {}",
-                if names.is_empty() {
-                    "nothing".to_owned()
-                } else {
-                    names.join(", ")
-                }
-            ))
-        }
-    }
+fn is_plain(function: &FuncType) -> bool {
+    function.args_len() == 0 && function.returns_len() == 0
 }
 
 /// WasmEdge's own words, without the layers around them.
@@ -100,14 +136,6 @@ pub fn reason(error: &WasmEdgeError) -> String {
         },
         other => other.to_string(),
     }
-}
-
-/// Does in the zygote, once, what each guest would have to do again: WasmEdge
-/// sets up its tables and the loader binds its functions on first use.
-pub fn warm_up() {
-    LogManager::log_off();
-    // The smallest module there is: magic and version. Nothing of a guest.
-    let _ = Module::load(Path::new(""), b"\0asm\x01\0\0\0");
 }
 
 pub fn version() -> String {

@@ -22,23 +22,20 @@ const MOST_DOTS: usize = 64;
 /// which is most often, not always, that of the list. So the outcome is looked
 /// at, and if it is wrong, tried again with more than one `.`: sooner or later
 /// one is allocated behind `/`.
-pub fn open(workload: &Workload) -> WasmEdgeResult<WasiModule> {
-    open_with_dots(workload).map(|(wasi, _)| wasi)
+pub fn open(workload: &Workload, args: &[String]) -> WasmEdgeResult<WasiModule> {
+    open_with_dots(workload, args).map(|(wasi, _)| wasi)
 }
 
 /// Says too how many dots it took.
-fn open_with_dots(workload: &Workload) -> WasmEdgeResult<(WasiModule, usize)> {
+fn open_with_dots(workload: &Workload, args: &[String]) -> WasmEdgeResult<(WasiModule, usize)> {
     let environ = workload.wasi_environ();
     let folders = folders(workload);
     let wants_dot = workload.cwd != Path::new("/");
     let mut dots = usize::from(wants_dot);
     loop {
         let list = arguments(&folders, &workload.cwd, dots);
-        let wasi = WasiModule::create(
-            Some(texts(&workload.args)),
-            Some(texts(&environ)),
-            Some(texts(&list)),
-        )?;
+        let wasi =
+            WasiModule::create(Some(texts(args)), Some(texts(&environ)), Some(texts(&list)))?;
         if !wants_dot || dots >= MOST_DOTS || dot_follows_root(&wasi, list.len(), dots) {
             return Ok((wasi, dots));
         }
@@ -115,6 +112,8 @@ fn folders_at_root() -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use oci::Wishes;
+
     use super::*;
 
     /// However the heap lies, relative paths are resolved where they should be.
@@ -137,14 +136,16 @@ mod tests {
             });
             holes.push(pieces);
             let workload = Workload {
-                args: vec!["a".repeat(round)],
+                args: Vec::new(),
                 env: Vec::new(),
                 cwd: cwd.clone(),
                 apparmor_profile: None,
                 terminal: false,
                 preopens: Vec::new(),
+                wishes: Wishes::default(),
+                memory_limit: None,
             };
-            let (wasi, dots) = open_with_dots(&workload).unwrap();
+            let (wasi, dots) = open_with_dots(&workload, &["a".repeat(round)]).unwrap();
             let preopens = arguments(&folders(&workload), &cwd, dots).len();
             assert!(dot_follows_root(&wasi, preopens, dots), "round {round}");
             retried |= dots > 1;

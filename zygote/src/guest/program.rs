@@ -1,17 +1,18 @@
 use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use nix::unistd::{AccessFlags, access, getgid, getuid};
-use oci::{Format, MAGIC_LEN, Workload};
+use oci::{Candidate, Format, Workload};
 
 use super::apparmor::HostProc;
-use super::module::Module;
+use super::file;
+use super::job::Job;
+use crate::error::shorten;
 
 /// A program that was found and may be run.
 pub enum Program {
-    Module(Module),
+    Module(Box<Job>),
     Native(PathBuf),
 }
 
@@ -20,29 +21,25 @@ impl Program {
     /// what it is, and loads it if it is a Wasm module. Runs as the container's
     /// user, confined. An error is one sentence for the user.
     pub fn load(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
-        let (path, file) = find(workload)?;
+        Self::find(workload, proc).map_err(shorten)
+    }
+
+    fn find(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
+        let (found, file) = find(workload)?;
+        let path = found.path.clone();
         let Some(mut file) = file else {
-            return Ok(Self::Native(path));
+            return native(workload, found);
         };
-        let mut bytes = Vec::new();
-        read(&mut file, MAGIC_LEN as u64, &mut bytes, &path)?;
+        let head = file::head(&mut file, &path)?;
         let shown = path.display();
-        match Format::of(&bytes) {
-            Format::Module => {
+        match Format::of(&head) {
+            Format::Module | Format::Component | Format::UnknownWasm => {
                 if let Some(profile) = &workload.apparmor_profile {
                     proc.change_profile(profile)?;
                 }
-                read(&mut file, u64::MAX, &mut bytes, &path)?;
-                Ok(Self::Module(Module::load(&path, &bytes)?))
+                let job = Job::prepare(workload, &found, file)?;
+                Ok(Self::Module(Box::new(job)))
             }
-            Format::Component => Err(format!(
-                "{shown} is a WebAssembly component; this runtime runs core modules: \
-                 build it for wasip1 (for Rust: --target wasm32-wasip1)"
-            )),
-            Format::UnknownWasm => Err(format!(
-                "{shown} starts like WebAssembly but is no module of version 1; \
-                 it may be cut short"
-            )),
             Format::Unknown => Err(format!(
                 "{shown} is no program: neither a WebAssembly module (\\0asm), \
                  nor an ELF program, nor a script (#!)"
@@ -52,34 +49,52 @@ impl Program {
                 getuid(),
                 getgid()
             )),
-            Format::Native => Ok(Self::Native(path)),
+            Format::Native => native(workload, found),
         }
+    }
+}
+
+/// The entrypoint annotation is no mistake here: those of a pod come to all
+/// its containers.
+fn native(workload: &Workload, found: Candidate) -> Result<Program, String> {
+    if let Some(annotation) = &workload.wishes.only_wasm {
+        return Err(format!(
+            "{} is a native program, but annotation {annotation} allows WebAssembly alone: \
+             use the value with \"-smart\" for pods that have both",
+            found.path.display()
+        ));
+    }
+    match found.function {
+        None => Ok(Program::Native(found.path)),
+        Some(function) => Err(format!(
+            "{} is a native program, of which no function can be called: \
+             leave out \"#{function}\" (process.args[0])",
+            found.path.display()
+        )),
     }
 }
 
 /// The first candidate that is a file, opened; not opened if it may be run but
 /// not read, as a native program may.
-fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
+fn find(workload: &Workload) -> Result<(Candidate, Option<File>), String> {
     let mut denied = None;
     let mut folder = None;
     let candidates = workload.candidates();
-    for path in &candidates {
+    for candidate in &candidates {
+        let path = &candidate.path;
         if path.is_dir() {
             folder.get_or_insert(path);
             continue;
         }
-        match open(path) {
-            Ok(file) => return Ok((path.clone(), Some(file))),
+        match file::open(path) {
+            Ok(file) => return Ok((candidate.clone(), Some(file))),
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                return Err(format!(
-                    "{} is not a file but a device, FIFO or socket",
-                    path.display()
-                ));
+                return Err(file::describe(&error, path));
             }
             // As execvp does, go on: a later folder of PATH may have it.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 if access(path, AccessFlags::X_OK).is_ok() {
-                    return Ok((path.clone(), None));
+                    return Ok((candidate.clone(), None));
                 }
                 denied.get_or_insert(path);
             }
@@ -97,7 +112,7 @@ fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
         (None, None) => {
             let tried: Vec<_> = candidates
                 .iter()
-                .map(|path| path.display().to_string())
+                .map(|candidate| candidate.path.display().to_string())
                 .collect();
             format!(
                 "no such file in the container: {:?} (process.args[0]); looked for {}",
@@ -106,24 +121,4 @@ fn find(workload: &Workload) -> Result<(PathBuf, Option<File>), String> {
             )
         }
     })
-}
-
-/// Opens a regular file; without waiting, as a FIFO would make one wait.
-fn open(path: &Path) -> std::io::Result<File> {
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(ErrorKind::InvalidInput.into())
-    }
-}
-
-fn read(file: &mut File, limit: u64, bytes: &mut Vec<u8>, path: &Path) -> Result<(), String> {
-    file.take(limit)
-        .read_to_end(bytes)
-        .map_err(|error| format!("{} can't be read: {error}", path.display()))?;
-    Ok(())
 }

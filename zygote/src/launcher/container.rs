@@ -14,7 +14,7 @@ use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{hide, keyring};
+use super::{hide, keyring, mounts};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -43,6 +43,7 @@ impl Created {
         if !launch.no_new_keyring {
             keyring::join_own(&launch.id)?;
         }
+        let limit = workload.memory_limit;
         let (verdict, reporter) = Verdict::channel()?;
         let guest = Guest::new(workload, reporter, connection)?;
         let built = build(launch, stdio, guest);
@@ -52,7 +53,10 @@ impl Created {
             Some(Verdict::Refused { sentence }) => return Err(Error::Guest(sentence)),
             verdict => verdict,
         };
-        let container = built?;
+        let container = match built {
+            Ok(container) => container,
+            Err(error) => return Err(explain(error, &bundle, limit)),
+        };
         let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
         let pidfd = Pid::from_raw(pid)
             .ok_or(rustix::io::Errno::SRCH)
@@ -85,7 +89,7 @@ impl Created {
                     .into(),
             ));
         }
-        hide::unmount_views(bundle, self.pid, &self.pidfd)
+        hide::prepare_for_wasm(bundle, self.pid, &self.pidfd)
     }
 
     /// Tells the shim of the container's process.
@@ -110,6 +114,24 @@ impl Created {
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
         let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(self.pid), None);
         let _ = self.container.delete(true);
+    }
+}
+
+/// libcontainer does not say which mount failed and why, nor that the kernel
+/// ended the process for want of memory before it could say anything.
+fn explain(error: LibcontainerError, bundle: &Bundle, limit: Option<u64>) -> Error {
+    if let Some(sentence) = mounts::explain(bundle) {
+        return Error::Guest(sentence);
+    }
+    let error = Error::from(error);
+    match limit.filter(|limit| *limit < oci::RUNTIME_MEMORY) {
+        None => error,
+        Some(limit) => Error::Guest(format!(
+            "{error}; its memory limit of {} KiB (linux.resources.memory.limit) may be too small: \
+             a WebAssembly program needs {} MiB at least",
+            limit >> 10,
+            oci::RUNTIME_MEMORY >> 20
+        )),
     }
 }
 

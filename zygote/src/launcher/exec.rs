@@ -26,7 +26,9 @@ pub fn exec(
 ) -> Result<(i32, OwnedFd)> {
     let bundle = Bundle::load(&launch.bundle)?;
     let mut process = read(file)?;
-    let workload = Workload::of_process(&bundle.spec, &process)?;
+    let mut workload = Workload::of_process(&bundle.spec, &process)?;
+    // The container's annotation names where its own program begins.
+    workload.wishes.entrypoint = None;
     if !launch.no_new_keyring {
         keyring::join_own(&launch.id)?;
     }

@@ -7,6 +7,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::wait::{WaitStatus, waitpid};
 use oci::Bundle;
 
+use super::outputs::Outputs;
 use crate::error::{Context, Error, Result};
 use crate::fork::fork;
 
@@ -14,18 +15,20 @@ use crate::fork::fork;
 const PASSES: usize = 3;
 
 /// Takes the kernel's views (/proc and the like) out of a container whose init
-/// process waits: what only a native program needs is gone before a Wasm guest
-/// runs. Fails if one is left.
+/// process waits, and makes its `/outputs`: what only a native program needs is
+/// gone before a Wasm guest runs, and what only a Wasm guest expects is there.
+/// Fails if a view is left.
 ///
 /// libcontainer itself needs /proc until the end of its set-up, when its
 /// process has lost the right to unmount; so a child of the launcher does it.
-pub fn unmount_views(bundle: &Bundle, pid: i32, pidfd: &OwnedFd) -> Result<()> {
+pub fn prepare_for_wasm(bundle: &Bundle, pid: i32, pidfd: &OwnedFd) -> Result<()> {
+    let mut outputs = Outputs::wanted(bundle, pid);
     for _ in 0..PASSES {
         let views = views(bundle, pid)?;
-        if views.is_empty() {
+        if views.is_empty() && outputs.is_none() {
             return Ok(());
         }
-        unmount(pidfd, &views)?;
+        prepare(pidfd, &views, outputs.take())?;
     }
     match views(bundle, pid)?.first() {
         None => Ok(()),
@@ -44,8 +47,8 @@ pub fn views(bundle: &Bundle, pid: i32) -> Result<Vec<PathBuf>> {
     Ok(oci::host_views(&mountinfo, &bundle.spec))
 }
 
-fn unmount(pidfd: &OwnedFd, views: &[PathBuf]) -> Result<()> {
-    let child = fork(|| match unmount_in(pidfd, views) {
+fn prepare(pidfd: &OwnedFd, views: &[PathBuf], outputs: Option<Outputs>) -> Result<()> {
+    let child = fork(|| match prepare_in(pidfd, views, outputs) {
         Ok(()) => 0,
         Err(errno) => errno as i32,
     })?;
@@ -61,7 +64,11 @@ fn unmount(pidfd: &OwnedFd, views: &[PathBuf]) -> Result<()> {
     }
 }
 
-fn unmount_in(container: &OwnedFd, views: &[PathBuf]) -> std::result::Result<(), Errno> {
+fn prepare_in(
+    container: &OwnedFd,
+    views: &[PathBuf],
+    outputs: Option<Outputs>,
+) -> std::result::Result<(), Errno> {
     setns(container, CloneFlags::CLONE_NEWNS)?;
     for view in views {
         match umount2(view, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
@@ -69,6 +76,9 @@ fn unmount_in(container: &OwnedFd, views: &[PathBuf]) -> std::result::Result<(),
             Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {}
             Err(errno) => return Err(errno),
         }
+    }
+    if let Some(outputs) = outputs {
+        outputs.make();
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ mod container;
 mod exec;
 mod hide;
 mod keyring;
+mod mounts;
+mod outputs;
 mod update;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use ipc::{Channel, FromLauncher, ToLauncher};
 use rustix::process::{Signal, pidfd_send_signal};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shorten};
 use container::Created;
 
 /// Serves one container's connection; returns the exit code of the process.
@@ -23,7 +25,7 @@ pub fn run(connection: Channel) -> i32 {
     match serve(&connection) {
         Ok(()) | Err(Error::Ipc(ipc::Error::Closed)) => 0,
         Err(error) => {
-            let reason = shortened(error.to_string());
+            let reason = shorten(error.to_string());
             // If nobody listens any more, there is nobody to tell.
             i32::from(
                 connection
@@ -32,17 +34,6 @@ pub fn run(connection: Channel) -> i32 {
             )
         }
     }
-}
-
-/// A reason that fits into one message whatever characters JSON has to escape
-/// in it: a name from a hostile module can be long.
-fn shortened(mut reason: String) -> String {
-    const LONGEST: usize = ipc::MAX_MESSAGE / 8;
-    if reason.len() > LONGEST {
-        reason.truncate(reason.floor_char_boundary(LONGEST));
-        reason.push('…');
-    }
-    reason
 }
 
 fn serve(connection: &Channel) -> Result<()> {
@@ -86,19 +77,4 @@ fn serve(connection: &Channel) -> Result<()> {
 fn stdio(fds: Vec<OwnedFd>) -> Result<[OwnedFd; 3]> {
     <[OwnedFd; 3]>::try_from(fds)
         .map_err(|_| Error::OutOfOrder("a process without stdin, stdout and stderr"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_reason_fits_into_a_message() {
-        assert_eq!(shortened("short".into()), "short");
-        let long = shortened("\u{1}ä".repeat(ipc::MAX_MESSAGE));
-        let (one, other) = Channel::pair().unwrap();
-        let failed = FromLauncher::Failed { reason: long };
-        one.send(&failed, &[]).unwrap();
-        assert_eq!(other.recv::<FromLauncher>().unwrap().0, failed);
-    }
 }

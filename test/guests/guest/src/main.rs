@@ -38,9 +38,11 @@ fn run(command: &str, rest: &[&str], all: &[String]) -> io::Result<()> {
         ("sleep", []) => sleep_forever()?,
         ("write", [path, text]) => fs::write(path, text)?,
         ("read", [path]) => io::stdout().write_all(&fs::read(path)?)?,
+        ("head", [path, bytes]) => head(path, number(bytes)?)?,
         ("ls", [path]) => list(path)?,
         ("fds", []) => fds::report(),
         ("grow", [mebibytes]) => grow(number(mebibytes)?)?,
+        ("fill", []) => println!("filled {}", fill()),
         ("spin", []) => loop {
             std::hint::spin_loop();
         },
@@ -81,6 +83,15 @@ fn sleep_forever() -> io::Result<()> {
     }
 }
 
+/// Prints the first bytes of a file that may have no end, in hexadecimal.
+fn head(path: &str, bytes: usize) -> io::Result<()> {
+    let mut start = vec![0xff; bytes];
+    fs::File::open(path)?.read_exact(&mut start)?;
+    start.iter().for_each(|byte| print!("{byte:02x}"));
+    println!();
+    Ok(())
+}
+
 fn list(path: &str) -> io::Result<()> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path)? {
@@ -102,4 +113,18 @@ fn grow(mebibytes: usize) -> io::Result<()> {
     io::stdout().flush()?;
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
+}
+
+/// Takes and touches memory until there is no more, and says how many mebibytes
+/// that was.
+fn fill() -> usize {
+    let mut held: Vec<Vec<u8>> = Vec::with_capacity(4096);
+    loop {
+        let mut piece = Vec::new();
+        if piece.try_reserve_exact(1 << 20).is_err() {
+            return std::hint::black_box(&held).len();
+        }
+        piece.resize(1 << 20, 1);
+        held.push(piece);
+    }
 }
