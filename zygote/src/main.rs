@@ -4,6 +4,7 @@
 //! docs/design.md, "Processes".
 
 mod child_signal;
+mod epoll;
 mod error;
 mod fds;
 mod fork;
