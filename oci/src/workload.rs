@@ -6,6 +6,9 @@ use crate::mounts;
 use crate::preopen::{Preopen, preopens};
 use crate::{Candidate, Error, Result, START, Wishes, entrypoint};
 
+/// Where Docker mounts the program that is to be a container's init.
+const DOCKER_INIT: &str = "/sbin/docker-init";
+
 /// What to run: the process of `config.json` as the guest is to see it.
 #[derive(Debug, Clone)]
 pub struct Workload {
@@ -67,6 +70,18 @@ impl Workload {
     /// Where the program may lie in the container, in the order to try.
     pub fn candidates(&self) -> Vec<Candidate> {
         entrypoint::candidates(&self.args[0], self.variable("PATH"), &self.cwd)
+    }
+
+    /// What `docker run --init` puts its init before.
+    pub fn without_init(&self) -> Option<Self> {
+        let [init, separator, rest @ ..] = &self.args[..] else {
+            return None;
+        };
+        let is_init = init == DOCKER_INIT && separator == "--" && !rest.is_empty();
+        is_init.then(|| Self {
+            args: rest.to_vec(),
+            ..self.clone()
+        })
     }
 
     /// The function that a module begins at: what the program's name says, else
@@ -204,6 +219,23 @@ mod tests {
         workload.wishes.entrypoint = Some("run".into());
         assert_eq!(workload.function(whole), "run");
         assert_eq!(workload.function(split), "go");
+    }
+
+    #[test]
+    fn dockers_init_is_told_from_a_program() {
+        let without = |args: &str| {
+            let process = format!(r#"{{"cwd":"/","args":{args}}}"#);
+            workload(&process).unwrap().without_init()
+        };
+        let found = without(r#"["/sbin/docker-init","--","/a.wasm","--","b"]"#).unwrap();
+        assert_eq!(found.args, ["/a.wasm", "--", "b"]);
+        for other in [
+            r#"["/sbin/docker-init","--"]"#,
+            r#"["/sbin/docker-init","/a.wasm"]"#,
+            r#"["/a.wasm","--","b"]"#,
+        ] {
+            assert!(without(other).is_none(), "{other}");
+        }
     }
 
     #[test]

@@ -21,7 +21,21 @@ impl Program {
     /// what it is, and loads it if it is a Wasm module. Runs as the container's
     /// user, confined. An error is one sentence for the user.
     pub fn load(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
-        Self::find(workload, proc).map_err(shorten)
+        let found = match workload.without_init() {
+            Some(inner) => Self::behind_init(workload, &inner, proc),
+            None => Self::find(workload, proc),
+        };
+        found.map_err(shorten)
+    }
+
+    /// Docker's init passes signals on and buries orphans. A Wasm guest ends on
+    /// signals without it and has no children, and is nothing that an init could
+    /// execute: it runs alone.
+    fn behind_init(init: &Workload, inner: &Workload, proc: &HostProc) -> Result<Self, String> {
+        match Self::find(inner, proc)? {
+            module @ Self::Module(_) => Ok(module),
+            Self::Native(_) => Self::find(init, proc),
+        }
     }
 
     fn find(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
@@ -45,7 +59,7 @@ impl Program {
                  nor an ELF program, nor a script (#!)"
             )),
             Format::Native if access(&path, AccessFlags::X_OK).is_err() => Err(format!(
-                "{shown} is a native program that user {}:{} may not execute",
+                "{shown} is a native program that user {}:{} may not execute: permission denied",
                 getuid(),
                 getgid()
             )),
@@ -76,6 +90,9 @@ fn native(workload: &Workload, found: Candidate) -> Result<Program, String> {
 
 /// The first candidate that is a file, opened; not opened if it may be run but
 /// not read, as a native program may.
+///
+/// Docker's exit codes come from words in these errors: 127 from "no such file
+/// or directory", 126 from "permission denied" and "is a directory".
 fn find(workload: &Workload) -> Result<(Candidate, Option<File>), String> {
     let mut denied = None;
     let mut folder = None;
@@ -108,14 +125,14 @@ fn find(workload: &Workload) -> Result<(Candidate, Option<File>), String> {
             getuid(),
             getgid()
         ),
-        (None, Some(path)) => format!("{} is a folder, not a file to run", path.display()),
+        (None, Some(path)) => format!("{} is a directory, not a file to run", path.display()),
         (None, None) => {
             let tried: Vec<_> = candidates
                 .iter()
                 .map(|candidate| candidate.path.display().to_string())
                 .collect();
             format!(
-                "no such file in the container: {:?} (process.args[0]); looked for {}",
+                "no such file or directory in the container: {:?} (process.args[0]); looked for {}",
                 workload.args[0],
                 tried.join(", ")
             )
