@@ -54,8 +54,9 @@ clean: ## Remove all that was built and fetched
 wasmedge:
 	@deploy/fetch-wasmedge.sh
 
-# What demo and test run: containerds, programs of others, and our own guests.
+# What demo and test run: containerds, Docker Engines, programs of others, and our own guests.
 parts:
 	@deploy/fetch-containerd.sh
+	@deploy/fetch-docker.sh
 	@test/programs/fetch.sh
 	@test/guests/build.sh

@@ -18,13 +18,24 @@ use crate::{cgroup, processes};
 const STAGE: &str = "SHIM_TEST_STAGE";
 const ID: &str = "SHIM_TEST_ID";
 
+/// The network that the program finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// The machine's.
+    Host,
+    /// A loopback device and nothing else, to make bridges and rules in.
+    Own,
+}
+
 /// Returns only in the sandbox; outside, it becomes the sandbox. Call it first
 /// in `main`, while there is one thread and no argument has been acted on.
-pub fn enter() {
+pub fn enter(network: Network) {
     match env::var(STAGE).as_deref() {
-        Ok("inside") => prepare().unwrap_or_else(|error| die("prepare the namespaces", &error)),
+        Ok("inside") => {
+            prepare(network).unwrap_or_else(|error| die("prepare the namespaces", &error))
+        }
         Ok("init") => exit(init().unwrap_or_else(|error| die("run init", &error))),
-        _ => die("start `unshare` (it needs root)", &unshare()),
+        _ => die("start `unshare` (it needs root)", &unshare(network)),
     }
 }
 
@@ -39,9 +50,11 @@ fn die(what: &str, error: &io::Error) -> ! {
 }
 
 /// Becomes `unshare`, from util-linux, which is on every Debian.
-fn unshare() -> io::Error {
+fn unshare(network: Network) -> io::Error {
     cgroup::remove_stale();
+    let network = (network == Network::Own).then_some("--net");
     Command::new("unshare")
+        .args(network)
         .args([
             "--mount",
             "--propagation",
@@ -103,7 +116,18 @@ fn bury_all() {
 }
 
 /// Gives the program a `/run` of its own, where all state of a test goes.
-fn prepare() -> io::Result<()> {
+fn prepare(network: Network) -> io::Result<()> {
     mount("tmpfs", "/run", "tmpfs", MountFlags::NOSUID, c"mode=755")?;
-    fs::create_dir("/run/lock")
+    fs::create_dir("/run/lock")?;
+    if network == Network::Host {
+        return Ok(());
+    }
+    let mut command = Command::new("ip");
+    command.args(["link", "set", "lo", "up"]);
+    let status = command.status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("`ip link set lo up`: {status}")))
+    }
 }

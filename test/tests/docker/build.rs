@@ -1,0 +1,87 @@
+//! `docker build` and `docker compose`.
+
+use std::fs;
+use std::path::Path;
+
+use shim_test::docker::{Case, LIMIT};
+use shim_test::{command, paths};
+
+shim_test::tests! {
+    any: build, compose;
+    wasm:
+}
+
+/// Builds an image of the guest, with more lines in its Dockerfile.
+pub fn guest_with(case: &Case, folder: &Path, lines: &str) -> String {
+    let (guest, platform) = if paths::runs_wasm() {
+        ("guest.wasm", "wasi/wasm")
+    } else {
+        ("guest.native", "linux/amd64")
+    };
+    fs::copy(paths::guest(guest), folder.join("guest")).expect("the guest");
+    let dockerfile =
+        format!("FROM scratch\nWORKDIR /data\nCOPY guest /guest\nENTRYPOINT [\"/guest\"]\n{lines}");
+    fs::write(folder.join("Dockerfile"), dockerfile).expect("a Dockerfile");
+    let image = format!("localhost/{}", case.name("image"));
+    let line = ["build", "--platform", platform, "--tag", &image];
+    case.call(&[&line[..], &[&folder.to_string_lossy()]].concat())
+        .success();
+    image
+}
+
+fn build(case: &Case) {
+    let image = guest_with(
+        case,
+        &case.folder("image"),
+        "ENV BUILT=yes\nCMD [\"env\"]\n",
+    );
+    let mut line = case.run_line("a", &["--rm"]);
+    line.push(image.clone());
+    let text = case.live(&line).finish(LIMIT).success();
+    assert!(text.contains("BUILT=yes"), "{text}");
+    case.call(&["rmi", &image]).success();
+}
+
+/// Two services, one after the other's end, with a volume between them.
+fn compose(case: &Case) {
+    let folder = case.folder("project");
+    let image = guest_with(case, &folder, "");
+    let (runtime, name) = (paths::runtime(), case.name("project"));
+    let service =
+        format!("    image: {image}\n    runtime: {runtime}\n    volumes: [between:/between]\n");
+    let text = format!(
+        "services:\n  first:\n{service}    command: [write, /between/file, composed]\n  \
+         second:\n{service}    command: [read, /between/file]\n    depends_on:\n      \
+         first: {{condition: service_completed_successfully}}\n  \
+         third:\n{service}    command: [sleep]\n    init: true\n\
+         volumes:\n  between:\n"
+    );
+    fs::write(folder.join("compose.yaml"), text).expect("compose.yaml");
+    let compose = |args: &[&str]| {
+        let mut command = case.docker.command("docker");
+        command
+            .args(["compose", "--project-name", &name])
+            .args(args);
+        command.current_dir(&folder);
+        command::output(command, LIMIT)
+    };
+    let up = compose(&["up", "--detach"]);
+    let waited = compose(&["wait", "second"]);
+    let logs = compose(&["logs", "--no-log-prefix", "second"]);
+    let exec = compose(&[
+        "exec",
+        "--no-TTY",
+        "third",
+        "/guest",
+        "read",
+        "/between/file",
+    ]);
+    // Whatever happened, so that nothing is left.
+    let down = compose(&["down", "--volumes"]);
+    up.success();
+    waited.expect_code(0);
+    assert_eq!(logs.success(), "composed\n");
+    assert_eq!(exec.success(), "composed");
+    down.success();
+    case.call(&["rmi", &image]).success();
+}
