@@ -21,9 +21,10 @@ pub struct Case {
 }
 
 impl Case {
-    /// The name of a container of this test.
+    /// The name of a container of this test. No test's name has an underscore
+    /// here, so that none is the beginning of another's.
     pub fn name(&self, suffix: &str) -> String {
-        format!("{}-{suffix}", self.name)
+        format!("{}_{suffix}", self.name)
     }
 
     /// `docker ARGS`, to its end, without input.
@@ -177,7 +178,7 @@ impl Case {
     }
 
     fn containers(&self) -> Vec<String> {
-        let filter = format!("name=^{}-", self.name);
+        let filter = format!("name=^{}_", self.name);
         let list = ["ps", "--all", "--quiet", "--filter", &filter];
         let listed = self.call(&list).stdout_text();
         listed.split_whitespace().map(Into::into).collect()

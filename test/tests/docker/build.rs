@@ -66,8 +66,9 @@ fn compose(case: &Case) {
         command::output(command, LIMIT)
     };
     let up = compose(&["up", "--detach"]);
-    let waited = compose(&["wait", "second"]);
-    let logs = compose(&["logs", "--no-log-prefix", "second"]);
+    let second = format!("{name}-second-1");
+    let waited = case.call(&["wait", &second]);
+    let logs = case.call(&["logs", &second]);
     let exec = compose(&[
         "exec",
         "--no-TTY",
@@ -79,8 +80,8 @@ fn compose(case: &Case) {
     // Whatever happened, so that nothing is left.
     let down = compose(&["down", "--volumes"]);
     up.success();
-    waited.expect_code(0);
-    assert_eq!(logs.success(), "composed\n");
+    assert_eq!(waited.success(), "0\n");
+    assert_eq!(logs.success(), "composed");
     assert_eq!(exec.success(), "composed");
     down.success();
     case.call(&["rmi", &image]).success();
