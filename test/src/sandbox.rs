@@ -32,7 +32,7 @@ pub enum Network {
 pub fn enter(network: Network) {
     match env::var(STAGE).as_deref() {
         Ok("inside") => {
-            prepare(network).unwrap_or_else(|error| die("prepare the namespaces", &error))
+            prepare(network).unwrap_or_else(|error| die("prepare the namespaces", &error));
         }
         Ok("init") => exit(init().unwrap_or_else(|error| die("run init", &error))),
         _ => die("start `unshare` (it needs root)", &unshare(network)),

@@ -18,7 +18,7 @@ pub use versions::{Version, all};
 
 use crate::command::{self, Output};
 use crate::containerd::{self, Containerd};
-use crate::{cgroup, guest_image, paths};
+use crate::{guest_image, paths};
 
 /// The runtime of `daemon.json`, whose shim is not on containerd's PATH.
 pub const OFF_PATH: &str = "off-path";
@@ -155,7 +155,6 @@ impl Drop for Docker {
             let copy = Path::new(&keep).join(format!("dockerd-{}.log", self.version.name));
             drop(fs::copy(self.folder.join("log"), copy));
         }
-        cgroup::remove_empty(self.namespace());
     }
 }
 

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use shim_test::docker::{Case, LIMIT};
-use shim_test::{command, paths};
+use shim_test::{command, packer, paths};
 
 shim_test::tests! {
     any: build, compose;
-    wasm:
+    wasm: load_of_wasm_oci
 }
 
 /// Builds an image of the guest, with more lines in its Dockerfile.
@@ -39,6 +39,20 @@ fn build(case: &Case) {
     line.push(image.clone());
     let text = case.live(&line).finish(LIMIT).success();
     assert!(text.contains("BUILT=yes"), "{text}");
+    case.call(&["rmi", &image]).success();
+}
+
+fn load_of_wasm_oci(case: &Case) {
+    let archive = case.folder("image").join("packed.tar");
+    let image = format!("localhost/{}:1", case.name("image"));
+    let flags = ["--tag", &image, "--env", "PACKED=yes", "--", "env"];
+    packer::pack(&paths::guest("guest.wasm"), &archive, &flags);
+    case.call(&["load", "--input", &archive.to_string_lossy()])
+        .success();
+    let mut line = case.run_line("a", &["--rm"]);
+    line.push(image.clone());
+    let text = case.live(&line).finish(LIMIT).success();
+    assert!(text.contains("PACKED=yes"), "{text}");
     case.call(&["rmi", &image]).success();
 }
 

@@ -73,7 +73,6 @@ fn kill(case: &Case) {
 }
 
 fn kill_with_signal(case: &Case) {
-    // SIGUSR1 ends a program that has pids of its own only if it is handled.
     let name = case.detach(&["--entrypoint", "/bin/native"], &["pause"]);
     case.follow(&["logs", "--follow", &name])
         .expect_line("ready");

@@ -11,18 +11,20 @@ shim_test::tests! {
 
 const SOCKET: &str = "/bin/socket";
 
-/// From the host to a port that Docker publishes.
+/// From the host to a port that Docker publishes: docker-proxy serves the
+/// loopback's address, rules of the kernel all others.
 fn published_port(case: &Case) {
-    let flags = ["--publish", "127.0.0.1:8080:80", "--entrypoint", SOCKET];
-    let mut live = case.start(&flags, &["serve", "0.0.0.0:80"]);
-    live.expect_line("listening");
-    let mut bash = case.docker.command("bash");
-    bash.args([
-        "-c",
-        "exec 3<>/dev/tcp/127.0.0.1/8080 && printf %s 'from outside' >&3 && cat <&3",
-    ]);
-    assert_eq!(command::output(bash, LIMIT).success(), "FROM OUTSIDE");
-    live.finish(LIMIT).expect_code(0);
+    for address in ["127.0.0.1", "172.17.0.1"] {
+        let flags = ["--publish", "8080:80", "--entrypoint", SOCKET];
+        let mut live = case.start(&flags, &["serve", "0.0.0.0:80"]);
+        live.expect_line("listening");
+        let talk =
+            format!("exec 3<>/dev/tcp/{address}/8080 && printf %s 'from outside' >&3 && cat <&3");
+        let mut bash = case.docker.command("bash");
+        bash.args(["-c", &talk]);
+        assert_eq!(command::output(bash, LIMIT).success(), "FROM OUTSIDE");
+        live.finish(LIMIT).expect_code(0);
+    }
 }
 
 fn container_to_container(case: &Case) {
