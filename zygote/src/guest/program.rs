@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use nix::unistd::{AccessFlags, access, getgid, getuid};
 use oci::{Candidate, Format, Workload};
 
-use super::apparmor::HostProc;
 use super::file;
 use super::job::Job;
+use super::loader::Loader;
 use crate::error::shorten;
 
 /// A program that was found and may be run.
@@ -20,11 +20,11 @@ impl Program {
     /// Finds the workload's program in the container, tells by its first bytes
     /// what it is, and loads it if it is a Wasm module. Runs as the container's
     /// user, confined. An error is one sentence for the user.
-    pub fn load(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
-        Self::find(workload, proc).map_err(shorten)
+    pub fn load(workload: &Workload, loader: &Loader<'_>) -> Result<Self, String> {
+        Self::find(workload, loader).map_err(shorten)
     }
 
-    fn find(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
+    fn find(workload: &Workload, loader: &Loader<'_>) -> Result<Self, String> {
         let (found, file) = find(workload)?;
         let path = found.path.clone();
         let Some(mut file) = file else {
@@ -35,9 +35,9 @@ impl Program {
         match Format::of(&head) {
             Format::Module | Format::Component | Format::UnknownWasm => {
                 if let Some(profile) = &workload.apparmor_profile {
-                    proc.change_profile(profile)?;
+                    loader.proc().change_profile(profile)?;
                 }
-                let job = Job::prepare(workload, &found, file)?;
+                let job = Job::prepare(workload, &found, file, loader)?;
                 Ok(Self::Module(Box::new(job)))
             }
             Format::Unknown => Err(format!(
