@@ -105,8 +105,12 @@ fn readme(case: &Case) {
         image.ends_with("Hello, Wasm!\nHello, containerd!\n"),
         "{image}"
     );
-    let rootfs = page.run(1, &["hello"]);
-    assert_eq!(rootfs, "[/app.wasm]\n[args]\n[one]\n[two words]\n");
+    let rootfs = page.run(1, &["hello", "function", "imports", "write"]);
+    assert_eq!(
+        rootfs,
+        "[/guest.wasm]\n[args]\n[one]\n[two words]\ninitialized\n\
+         math\ngreeter 100\napp 103\nhello 142\na result"
+    );
     let packed = page.run(2, &["packed"]);
     assert!(packed.contains("\nentrypoint   /guest.wasm\n"), "{packed}");
     assert!(
