@@ -105,7 +105,7 @@ fn readme(case: &Case) {
         image.ends_with("Hello, Wasm!\nHello, containerd!\n"),
         "{image}"
     );
-    let rootfs = page.run(1, &["hello", "function", "imports", "write"]);
+    let rootfs = page.run(1, &["hello", "at-function", "with-imports", "with-outputs"]);
     assert_eq!(
         rootfs,
         "[/guest.wasm]\n[args]\n[one]\n[two words]\ninitialized\n\
@@ -135,14 +135,14 @@ fn all_jobs_are_compared() {
 fn from_bacalhau(case: &Case) {
     all_jobs_are_compared();
     let page = Page::read(case, BACALHAU, 4, 4);
-    let job = page.run(0, &["job"]);
+    let job = page.run(0, &["my-job"]);
     assert_eq!(
         job,
         "inputs: Read-only file system\nGuests 2026: 2 of 3\nWasm\nEdge\n"
     );
     let entrypoint = page.run(1, &["by-image", "by-name", "by-annotation"]);
     assert_eq!(entrypoint, "initialized\n".repeat(3));
-    let imports = page.run(2, &["app"]);
+    let imports = page.run(2, &["my-app"]);
     assert_eq!(imports, "math\ngreeter 100\napp 103\nhello 142\n");
     let late = page.run(3, &["late"]);
     assert_eq!(late, "ready\nexit code 124\n");
@@ -153,7 +153,7 @@ fn from_dapr(case: &Case) {
     let answer = page.run(0, &["request"]);
     assert_eq!(answer, "Hello, salaboy\n");
     assert_eq!(page.run(1, &["request"]), "salaboy\n");
-    let clocks = page.run(2, &["one", "two"]);
+    let clocks = page.run(2, &["first", "second"]);
     let runs: Vec<Vec<&str>> = clocks
         .lines()
         .map(|line| line.split(' ').collect())
