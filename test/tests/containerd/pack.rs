@@ -8,11 +8,14 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use shim_test::case::Case;
+use shim_test::shell::Shell;
 use shim_test::{command, packer, paths};
+
+use crate::errors::expect_refusal_of;
 
 crate::tests! {
     any:;
-    wasm: packed_image, packed_for_linux, packed_artifact, exported_image
+    wasm: packed_image, packed_for_linux, packed_entrypoint, packed_imports, packed_artifact, exported_image
 }
 
 /// A test by name that is given a folder of its own.
@@ -89,6 +92,55 @@ fn packed_for_linux(case: &Case) {
     case.containerd.ctr.import(&archive, ("linux", "amd64"));
     let run = case.run("a").image("localhost/packed-linux:1");
     assert_eq!(run.default_program().output().success(), "hello from C\n");
+}
+
+/// What `pack` prints imports and runs the image, as it stands.
+fn packed_entrypoint(case: &Case) {
+    let module = paths::guest("job/reactor.wasm");
+    let flags = ["--tag=localhost/packed-entry:1", "--entrypoint=greet"];
+    assert_eq!(pack_and_run(case, &module, &flags), "initialized\n");
+    let flags = ["--tag=localhost/packed-entry:2", "--entrypoint=a#b"];
+    assert_eq!(pack_and_run(case, &module, &flags), "odd name\n");
+}
+
+/// The annotation among it: without it the modules are not found.
+fn packed_imports(case: &Case) {
+    let import = |name| format!("--import={name}={}", module_of(name).display());
+    let (math, greeter) = (import("math"), import("greeter"));
+    let flags = ["--tag=localhost/packed-imports:1", &greeter, &math];
+    let output = pack_and_run(case, &module_of("app"), &flags);
+    assert_eq!(output, "math\ngreeter 100\napp 103\nhello 142\n");
+    let run = case
+        .run("a")
+        .image("localhost/packed-imports:1")
+        .flags(["--platform", "wasi/wasm"])
+        .default_program();
+    expect_refusal_of(case, run, &["/app.wasm", "\"math\"", "nothing provides"]);
+}
+
+fn module_of(name: &str) -> PathBuf {
+    paths::guest(&format!("imports/{name}.wasm"))
+}
+
+/// Runs the commands that `pack` prints, and returns the container's output.
+fn pack_and_run(case: &Case, module: &Path, flags: &[&str]) -> String {
+    let archive = case.folder("in").join("two words.tar");
+    let hint = packer::pack(module, &archive, flags).stderr_text();
+    let command = |name: &str| {
+        let (_, rest) = hint.split_once(name).expect(name);
+        let lines = rest.split_inclusive('\n');
+        let mut goes_on = true;
+        let lines = lines.take_while(|line| {
+            let taken = goes_on;
+            goes_on = line.ends_with("\\\n");
+            taken
+        });
+        lines.collect::<String>()
+    };
+    let shell = Shell::new(case);
+    shell.run(&command("import it:")).success();
+    let run = command("run it:").replace("my-container", &case.id("hint"));
+    shell.run(&run).success()
 }
 
 /// containerd holds the modules as they are, under their digests.
