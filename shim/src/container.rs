@@ -58,7 +58,7 @@ impl Container {
         let aot = Aot::of(bundle)?;
         let streams = Streams {
             stdio: ends,
-            library: zygote.library().connect(aot)?,
+            library: zygote.library().connect(aot),
         };
         let handle = launcher.create(launch.clone(), streams).await?;
         let init = Process::new(launch.id.clone(), stdio);

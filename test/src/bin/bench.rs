@@ -62,7 +62,7 @@ fn starts(containerd: &Containerd) {
             }
         }
     }
-    let [runc, interpreted, compiled] = samples.map(|samples| samples.median());
+    let [runc, interpreted, compiled] = samples.map(Samples::median);
     println!("`ctr run --rm` of hello: runc {runc:.1} ms");
     for (name, time) in [("interpreted", interpreted), ("native code", compiled)] {
         println!("  ours, {name}: {time:.1} ms, {:.2} of runc", time / runc);
