@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 /// The longest message in bytes; a longer one is a bug or an attack.
 pub const MAX_MESSAGE: usize = 64 * 1024;
 /// The most descriptors that one message carries.
-pub const MAX_FDS: usize = 3;
+pub const MAX_FDS: usize = 4;
 
 pub type Result<T> = std::result::Result<T, Error>;
 

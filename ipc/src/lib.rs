@@ -14,4 +14,7 @@ mod message;
 
 pub use channel::{Channel, Error, MAX_FDS, MAX_MESSAGE, Result};
 pub use listener::Listener;
-pub use message::{ExitStatus, FromLauncher, FromZygote, Launch, ToLauncher, ToZygote};
+pub use message::{
+    ExitStatus, FromCompiler, FromLauncher, FromLibrary, FromZygote, Launch, ToLauncher, ToLibrary,
+    ToZygote,
+};

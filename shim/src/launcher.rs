@@ -31,6 +31,14 @@ impl Parentage {
     }
 }
 
+/// The descriptors of a process to be made.
+#[derive(Debug)]
+pub struct Streams {
+    pub stdio: [OwnedFd; 3],
+    /// To the store of native code, if the process may ask it.
+    pub library: Option<OwnedFd>,
+}
+
 impl Launcher {
     pub fn new(channel: Channel, launcher: i32, zygote: Arc<Connection>) -> Result<Self> {
         Ok(Self {
@@ -40,30 +48,28 @@ impl Launcher {
     }
 
     /// Makes the container; returns its init process, which waits.
-    pub async fn create(&self, launch: Launch, stdio: [OwnedFd; 3]) -> Result<Handle> {
-        self.make(&ToLauncher::Create(launch), stdio).await
+    pub async fn create(&self, launch: Launch, streams: Streams) -> Result<Handle> {
+        self.make(&ToLauncher::Create(launch), streams).await
     }
 
     /// Adds a process to a running container and lets it run. `process`: the
     /// file of its `process` object of the OCI runtime spec.
-    pub async fn exec(
-        &self,
-        launch: Launch,
-        process: PathBuf,
-        stdio: [OwnedFd; 3],
-    ) -> Result<Handle> {
-        self.make(&ToLauncher::Exec { launch, process }, stdio)
+    pub async fn exec(&self, launch: Launch, process: PathBuf, streams: Streams) -> Result<Handle> {
+        self.make(&ToLauncher::Exec { launch, process }, streams)
             .await
     }
 
-    async fn make(&self, request: &ToLauncher, stdio: [OwnedFd; 3]) -> Result<Handle> {
-        let [stdin, stdout, stderr] = &stdio;
-        self.channel
-            .get_ref()
-            .try_send(request, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
+    async fn make(&self, request: &ToLauncher, streams: Streams) -> Result<Handle> {
+        let fds: Vec<_> = streams
+            .stdio
+            .iter()
+            .chain(&streams.library)
+            .map(AsFd::as_fd)
+            .collect();
+        self.channel.get_ref().try_send(request, &fds)?;
         // The process's ends are its own from here on: who reads its output
         // waits until nobody else could write any more.
-        drop(stdio);
+        drop(streams);
         match self.reply().await? {
             (FromLauncher::Created { pid }, fds) => match <[OwnedFd; 1]>::try_from(fds) {
                 Ok([pidfd]) => Ok(Handle {

@@ -6,6 +6,7 @@
 //! sight, and a search for leaks can be exact. Cgroups alone are the machine's:
 //! they are named after [`id`], and the namespace's init removes them.
 
+use std::ffi::CString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 use std::{env, fs, io};
@@ -17,6 +18,8 @@ use crate::{cgroup, processes};
 
 const STAGE: &str = "SHIM_TEST_STAGE";
 const ID: &str = "SHIM_TEST_ID";
+/// Where the sandbox's changes to the machine's folders go.
+const LAYERS: &str = "/mnt";
 
 /// The network that the program finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,10 +118,28 @@ fn bury_all() {
     }
 }
 
-/// Gives the program a `/run` of its own, where all state of a test goes.
+/// Gives the program a `/run` of its own, where all state of a test goes, and
+/// the folders of the machine as they are, but without a way to change them.
 fn prepare(network: Network) -> io::Result<()> {
     mount("tmpfs", "/run", "tmpfs", MountFlags::NOSUID, c"mode=755")?;
     fs::create_dir("/run/lock")?;
+    mount("tmpfs", LAYERS, "tmpfs", MountFlags::NOSUID, c"mode=755")?;
+    for folder in ["/etc", "/var/lib"] {
+        let layer = format!("{LAYERS}{folder}");
+        for part in ["upper", "work"] {
+            fs::create_dir_all(format!("{layer}/{part}"))?;
+        }
+        let options = format!("lowerdir={folder},upperdir={layer}/upper,workdir={layer}/work");
+        let options = CString::new(options)?;
+        mount(
+            "overlay",
+            folder,
+            "overlay",
+            MountFlags::NOSUID,
+            options.as_c_str(),
+        )?;
+    }
+    configure()?;
     if network == Network::Host {
         return Ok(());
     }
@@ -130,4 +151,10 @@ fn prepare(network: Network) -> io::Result<()> {
     } else {
         Err(io::Error::other(format!("`ip link set lo up`: {status}")))
     }
+}
+
+/// Compilers in the background would only disturb: tests of them ask for them.
+fn configure() -> io::Result<()> {
+    fs::create_dir_all("/etc/containerd-shim-wasm")?;
+    fs::write("/etc/containerd-shim-wasm/config.toml", "aot = \"off\"\n")
 }

@@ -4,6 +4,7 @@
 //! `CONTAINERD_VERSION::test`, those that need no containerd `once::test`. With `TEST_RUNTIME=io.containerd.runc.v2` those
 //! that hold for any runtime run against runc, to check the tests themselves.
 
+mod aot;
 mod basic;
 mod cleanup;
 mod confinement;
@@ -66,6 +67,7 @@ const SUITES: &[&[suite::Test]] = &[
     memory::TESTS,
     network::TESTS,
     hygiene::TESTS,
+    aot::TESTS,
 ];
 
 fn main() {

@@ -1,12 +1,11 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use oci::{Budget, ImportModule, Workload};
-use wasmedge_sdk::config::Config;
 use wasmedge_sdk::wasi::WasiModule;
 use wasmedge_sdk::{AsInstance, ExternalInstanceType};
 
 use super::file;
+use super::loader::{Configs, Loader};
 use super::module::Module;
 
 /// A module that others import from by its name.
@@ -20,7 +19,8 @@ pub struct Import {
 /// Loads the workload's import modules, each after those that it imports from.
 /// An error is one sentence for the user.
 pub fn load(
-    config: &Config,
+    loader: &Loader<'_>,
+    configs: Configs<'_>,
     workload: &Workload,
     budget: &mut Budget,
 ) -> Result<Vec<Import>, String> {
@@ -28,7 +28,9 @@ pub fn load(
     let mut modules = Vec::new();
     for import in wanted {
         let path = workload.cwd.join(&import.path);
-        let module = load_one(config, &path, budget)
+        let module = file::open(&path)
+            .map_err(|error| file::describe(&error, &path))
+            .and_then(|file| loader.load(configs, &path, file, budget))
             .map_err(|error| format!("import module {:?}: {error}", import.name))?;
         modules.push(module);
     }
@@ -50,12 +52,6 @@ pub fn load(
             })
         })
         .collect()
-}
-
-fn load_one(config: &Config, path: &Path, budget: &mut Budget) -> Result<Module, String> {
-    let file = file::open(path).map_err(|error| file::describe(&error, path))?;
-    let bytes = file::module(file, path, budget)?;
-    Module::load(config, path, &bytes)
 }
 
 fn describe(cycle: &[String], wanted: &[ImportModule]) -> String {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use nix::unistd::{AccessFlags, access, getgid, getuid};
 use oci::{Candidate, Format, Workload};
 
-use super::apparmor::HostProc;
 use super::file;
 use super::job::Job;
+use super::loader::Loader;
 use crate::error::shorten;
 
 /// A program that was found and may be run.
@@ -20,10 +20,10 @@ impl Program {
     /// Finds the workload's program in the container, tells by its first bytes
     /// what it is, and loads it if it is a Wasm module. Runs as the container's
     /// user, confined. An error is one sentence for the user.
-    pub fn load(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
+    pub fn load(workload: &Workload, loader: &Loader<'_>) -> Result<Self, String> {
         let found = match workload.without_init() {
-            Some(inner) => Self::behind_init(workload, &inner, proc),
-            None => Self::find(workload, proc),
+            Some(inner) => Self::behind_init(workload, &inner, loader),
+            None => Self::find(workload, loader),
         };
         found.map_err(shorten)
     }
@@ -31,14 +31,14 @@ impl Program {
     /// Docker's init passes signals on and buries orphans. A Wasm guest ends on
     /// signals without it and has no children, and is nothing that an init could
     /// execute: it runs alone.
-    fn behind_init(init: &Workload, inner: &Workload, proc: &HostProc) -> Result<Self, String> {
-        match Self::find(inner, proc)? {
+    fn behind_init(init: &Workload, inner: &Workload, loader: &Loader<'_>) -> Result<Self, String> {
+        match Self::find(inner, loader)? {
             module @ Self::Module(_) => Ok(module),
-            Self::Native(_) => Self::find(init, proc),
+            Self::Native(_) => Self::find(init, loader),
         }
     }
 
-    fn find(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
+    fn find(workload: &Workload, loader: &Loader<'_>) -> Result<Self, String> {
         let (found, file) = find(workload)?;
         let path = found.path.clone();
         let Some(mut file) = file else {
@@ -49,9 +49,9 @@ impl Program {
         match Format::of(&head) {
             Format::Module | Format::Component | Format::UnknownWasm => {
                 if let Some(profile) = &workload.apparmor_profile {
-                    proc.change_profile(profile)?;
+                    loader.proc().change_profile(profile)?;
                 }
-                let job = Job::prepare(workload, &found, file)?;
+                let job = Job::prepare(workload, &found, file, loader)?;
                 Ok(Self::Module(Box::new(job)))
             }
             Format::Unknown => Err(format!(

@@ -40,7 +40,7 @@ fn serve(connection: &Channel) -> Result<()> {
     let (request, fds) = connection.recv::<ToLauncher>()?;
     match request {
         ToLauncher::Create(launch) => {
-            let mut created = Created::create(&launch, stdio(fds)?, connection)?;
+            let mut created = Created::create(&launch, streams(fds)?, connection)?;
             if let Err(error) = created.announce(connection) {
                 // The shim went away meanwhile: nobody else knows of this container.
                 created.discard();
@@ -53,7 +53,7 @@ fn serve(connection: &Channel) -> Result<()> {
             connection.send(&FromLauncher::Started, &[])?;
         }
         ToLauncher::Exec { launch, process } => {
-            let (pid, pidfd) = exec::exec(&launch, &process, stdio(fds)?, connection)?;
+            let (pid, pidfd) = exec::exec(&launch, &process, streams(fds)?, connection)?;
             let created = FromLauncher::Created { pid };
             if let Err(error) = connection.send(&created, &[pidfd.as_fd()]) {
                 // Nobody else knows of this process.
@@ -74,7 +74,16 @@ fn serve(connection: &Channel) -> Result<()> {
     Ok(())
 }
 
-fn stdio(fds: Vec<OwnedFd>) -> Result<[OwnedFd; 3]> {
-    <[OwnedFd; 3]>::try_from(fds)
-        .map_err(|_| Error::OutOfOrder("a process without stdin, stdout and stderr"))
+/// The descriptors of a process to be made.
+pub struct Streams {
+    stdio: [OwnedFd; 3],
+    /// To the shim's store of native code, if it may be asked.
+    library: Option<OwnedFd>,
+}
+
+fn streams(mut fds: Vec<OwnedFd>) -> Result<Streams> {
+    let library = (fds.len() > 3).then(|| fds.pop()).flatten();
+    let stdio = <[OwnedFd; 3]>::try_from(fds)
+        .map_err(|_| Error::OutOfOrder("a process without stdin, stdout and stderr"))?;
+    Ok(Streams { stdio, library })
 }
