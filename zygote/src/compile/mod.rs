@@ -19,6 +19,7 @@ use wasmedge_sdk::config::{CommonConfigOptions, CompilerConfigOptions, ConfigBui
 use wasmedge_sdk::{Compiler, CompilerOptimizationLevel, CompilerOutputFormat, WasmEdgeResult};
 
 use crate::error::{Context, Error, Result};
+use crate::fds;
 use crate::fork::fork;
 use entry::Entry;
 
@@ -40,6 +41,8 @@ pub fn compile(store: &Path, key: &str, wait: bool) -> Result<()> {
         return Ok(());
     };
     let bytes = read_module().context("can't read the module")?;
+    // The module's file keeps its container's root file system in use.
+    fds::quiet()?;
     // The file may have changed since it was asked for, or be too long.
     if !key.ends_with(blake3::hash(&bytes).to_hex().as_str()) {
         return Err(Error::Guest("the module is not the one of the key".into()));
