@@ -18,10 +18,10 @@ help: ## Show this list
 deps: ## Install the Debian packages and Rust targets that are missing
 	@deploy/deps.sh
 
-build: wasmedge ## Build the shim, wasm-zygote and wasm-oci into target/dist
+build: wasmedge ## Build the shim, wasm-zygote and the tools into target/dist
 	$(CARGO) build --release --locked -p containerd-shim-wasm --target $(static_target)
 	$(CARGO) build --release --locked -p wasm-zygote
-	$(CARGO) build --release --locked -p wasm-oci --target $(static_target)
+	$(CARGO) build --release --locked -p wasm-oci -p wasm-node-installer --target $(static_target)
 	@deploy/stage.sh
 
 demo: deps build parts ## Run WebAssembly in a private containerd and show what happens
@@ -48,7 +48,8 @@ install: ## Install what was built below DESTDIR and PREFIX (/usr/local)
 
 uninstall: ## Remove what install put there
 	rm -rf "$(DESTDIR)$(PREFIX)/lib/containerd-shim-wasm"
-	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-wasm-v1" "$(DESTDIR)$(PREFIX)/bin/wasm-oci"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-wasm-v1"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/wasm-oci" "$(DESTDIR)$(PREFIX)/bin/wasm-node-installer"
 
 clean: ## Remove all that was built and fetched
 	rm -rf target

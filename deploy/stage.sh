@@ -3,6 +3,7 @@
 #
 #   bin/containerd-shim-wasm-v1
 #   bin/wasm-oci
+#   bin/wasm-node-installer
 #   lib/containerd-shim-wasm/wasm-zygote
 #   lib/containerd-shim-wasm/runtime/   loader and libraries, if WasmEdge is a private one
 #
@@ -41,6 +42,7 @@ else
     rm -rf "$home/runtime"
 fi
 put "$static/wasm-oci" "$dest/bin/wasm-oci"
+put "$static/wasm-node-installer" "$dest/bin/wasm-node-installer"
 put "$root/target/release/wasm-zygote" "$home/wasm-zygote"
 # Last, as it is what starts the zygote.
 put "$static/containerd-shim-wasm-v1" "$dest/bin/containerd-shim-wasm-v1"
