@@ -36,6 +36,11 @@ pub fn artifact(archive: &str, name: &Reference, platform: &Platform) -> String 
     imported(archive, &name.whole(), platform, "--no-unpack ")
 }
 
+/// The same for a native program, which any runtime runs.
+pub fn native(archive: &str, name: &Reference, platform: &Platform) -> String {
+    imported(archive, &name.whole(), platform, "")
+}
+
 fn imported(archive: &str, name: &str, platform: &Platform, flags: &str) -> String {
     format!(
         "packed {name} for {platform} into {archive}\n\
