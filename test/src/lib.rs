@@ -26,6 +26,7 @@ pub mod live;
 pub mod memory;
 pub mod mounts;
 pub mod network;
+pub mod node;
 pub mod packer;
 pub mod paths;
 pub mod pattern;

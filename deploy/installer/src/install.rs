@@ -38,7 +38,7 @@ pub fn install(request: &Request) -> Result<()> {
     };
     state.layout = Some(layout.clone());
     let releases = host.path(PREFIX).join("releases/any");
-    state.will_make(host, &host.path(PREFIX).join("installed.json"))?;
+    state.will_write(host, &host.path(PREFIX).join("installed.json"))?;
     files::make_parents(&releases)?;
     if bundle.copy(host)? {
         println!("copied release {} to {PREFIX}", bundle.id());
@@ -98,7 +98,7 @@ fn link(host: &Host, state: &mut State) -> Result<()> {
         }
     }
     let made = state
-        .will_make(host, &link)
+        .will_write(host, &link)
         .and_then(|()| files::relink(&link, Path::new(SHIM)));
     made.or_else(read_only)
 }
@@ -149,7 +149,7 @@ fn apply(host: &Host, state: &mut State, change: &Change) -> Result<()> {
     let path = host.path(&change.path);
     match &change.after {
         Some(text) => {
-            state.will_make(host, &path)?;
+            state.will_write(host, &path)?;
             files::replace(&path, text.as_bytes())
         }
         None => files::remove(&path),

@@ -19,6 +19,9 @@ pub struct State {
     pub layout: Option<Layout>,
     /// Folders and files that were not there before, in the order of making.
     pub made: Vec<PathBuf>,
+    /// All files that were written, so that what a crash left of it is found.
+    #[serde(default)]
+    pub written: Vec<PathBuf>,
     /// The configuration was changed, and containerd may not have read it yet.
     #[serde(default)]
     pub restart_pending: bool,
@@ -42,40 +45,55 @@ impl State {
         files::replace(&path, text.as_bytes())
     }
 
-    /// Notes a file that will be made, and the folders that it needs, and makes
+    /// Notes a file that will be written, and the folders that it needs, and makes
     /// these.
-    pub fn will_make(&mut self, host: &Host, path: &Path) -> Result<()> {
+    pub fn will_write(&mut self, host: &Host, path: &Path) -> Result<()> {
         let mut new = files::missing_parents(path);
         if fs::symlink_metadata(path).is_err() {
             new.push(path.into());
         }
         for one in new {
-            let one = host.on_node(&one);
-            if !self.made.contains(&one) {
-                self.made.push(one);
-            }
+            note(&mut self.made, host.on_node(&one));
         }
+        note(&mut self.written, host.on_node(path));
         // The first time, the folder for the state itself is made by this.
         files::make_parents(&host.path(FILE))?;
         self.save(host)?;
         files::make_parents(path)
     }
 
-    /// Removes what was made; folders only if nobody put something else there.
+    /// Removes what was made, the state last; folders only if nobody put something
+    /// else there.
     pub fn remove_all(&self, host: &Host) -> Result<()> {
-        let mut made = self.made.clone();
-        if let Some(folder) = Path::new(FILE).parent() {
-            files::remove_tree(&host.link(folder))?;
-            made.push(folder.into());
+        for path in &self.written {
+            files::remove(&files::unfinished(&host.link(path)))?;
         }
-        for path in made.iter().rev() {
-            let path = host.link(path);
-            match fs::symlink_metadata(&path) {
-                Ok(there) if there.is_dir() => drop(fs::remove_dir(&path)),
-                Ok(_) => files::remove(&path)?,
-                Err(_) => {}
-            }
+        files::remove_tree(&host.link(Path::new(layout::CACHE)))?;
+        let prefix = Path::new(layout::PREFIX);
+        let (above, others): (Vec<_>, Vec<_>) =
+            self.made.iter().partition(|path| prefix.starts_with(path));
+        for path in others.into_iter().rev() {
+            remove(&host.link(path))?;
         }
-        files::remove_tree(&host.link(Path::new(layout::CACHE)))
+        files::remove_tree(&host.link(prefix))?;
+        above
+            .into_iter()
+            .rev()
+            .try_for_each(|path| remove(&host.link(path)))
     }
+}
+
+fn note(list: &mut Vec<PathBuf>, path: PathBuf) {
+    if !list.contains(&path) {
+        list.push(path);
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => drop(fs::remove_dir(path)),
+        Ok(_) => files::remove(path)?,
+        Err(_) => {}
+    }
+    Ok(())
 }

@@ -14,6 +14,7 @@ mod exec;
 mod hygiene;
 mod imports;
 mod install;
+mod installer;
 mod job;
 mod limits;
 mod load;
@@ -47,6 +48,7 @@ const SUITES: &[&[suite::Test]] = &[
     readme::TESTS,
     load::TESTS,
     install::TESTS,
+    installer::TESTS,
     basic::TESTS,
     stdio::TESTS,
     signals::TESTS,
