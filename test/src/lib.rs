@@ -21,6 +21,7 @@ pub mod guest_image;
 pub mod image;
 pub mod instance;
 pub mod job_yaml;
+pub mod kubernetes_api;
 pub mod leak;
 pub mod live;
 pub mod memory;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 fn pids() -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -17,6 +18,30 @@ pub fn containerd_configs() -> Vec<String> {
     pids()
         .filter_map(|process| config_of(&command_line(&process)))
         .collect()
+}
+
+/// When the containerd with this configuration was started.
+pub fn containerd_started(config: &Path) -> Option<SystemTime> {
+    let reads = |process: &PathBuf| {
+        config_of(&command_line(process)).is_some_and(|file| Path::new(&file) == config)
+    };
+    let stat = fs::read_to_string(pids().find(reads)?.join("stat")).ok()?;
+    let boot = fs::read_to_string("/proc/stat").ok()?;
+    let boot = boot.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let ticks = start_ticks(&stat)?;
+    let since_boot = ticks.checked_mul(1000)? / rustix::param::clock_ticks_per_second();
+    let boot = Duration::from_secs(boot.trim().parse().ok()?);
+    Some(SystemTime::UNIX_EPOCH + boot + Duration::from_millis(since_boot))
+}
+
+/// Field 22 of proc_pid_stat(5); the second may have spaces.
+fn start_ticks(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
 }
 
 fn command_line(process: &Path) -> Vec<String> {
@@ -101,6 +126,13 @@ mod tests {
         ] {
             assert_eq!(config(line).as_deref(), file, "{line}");
         }
+    }
+
+    #[test]
+    fn the_start_is_the_22nd_field() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 9 9";
+        assert_eq!(start_ticks(stat), Some(4711));
+        assert_eq!(start_ticks(""), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod basic;
 mod cleanup;
 mod confinement;
 mod control;
+mod deploy;
 mod errors;
 mod exec;
 mod hygiene;
@@ -28,6 +29,7 @@ mod pack;
 mod pods;
 mod programs;
 mod readme;
+mod restart;
 mod service;
 mod signals;
 mod stdio;
@@ -87,7 +89,9 @@ fn main() {
         trials.extend(shim_test::suite::trials(&instance, tests, &arguments));
         previous = Some(instance);
     }
-    trials.extend(pack::once());
+    for tests in [pack::ONCE, restart::ONCE, deploy::ONCE] {
+        trials.extend(suite::once(tests));
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(previous);
     exit(if conclusion.has_failed() { 101 } else { 0 });

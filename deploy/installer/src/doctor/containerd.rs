@@ -2,12 +2,13 @@
 
 use super::Report;
 use crate::config::document::{Document, HANDLER, is_ours};
+use crate::config::place::{self, Place};
 use crate::config::sources::{self, Source};
 use crate::config::tables::ANNOTATIONS;
 use crate::error::Result;
 use crate::host::Host;
 use crate::layout::{Kind, Layout};
-use crate::state::State;
+use crate::processes;
 use crate::version::Version;
 
 const OLDEST: Version = Version::new(1, 6);
@@ -85,11 +86,34 @@ fn configuration(
     cgroup_driver(report, host, &sources)?;
     annotations(report, &sources)?;
     pulls(report, &sources, version)?;
-    if State::load(host)?.restart_pending {
-        report.problem(
-            "containerd has not read its configuration since it was changed",
-            "restart containerd; with KillMode=process in its unit, as is usual, pods go on running",
+    freshness(report, host, layout, &sources)?;
+    Ok(())
+}
+
+/// containerd reads its files when it starts, and k3s makes them then.
+fn freshness(report: &mut Report, host: &Host, layout: &Layout, sources: &[Source]) -> Result<()> {
+    let Some(started) = processes::containerd_started(&layout.config) else {
+        report.warn(
+            format!(
+                "no containerd that reads {} is running",
+                layout.config.display()
+            ),
+            "start it; or give --config, if it reads another file; a pod needs hostPID to see it",
         );
+        return Ok(());
+    };
+    let place = match place::find(host, layout, sources)? {
+        Place::DropIn { file, .. } | Place::Block { file } | Place::Template { file } => file,
+    };
+    let paths = sources.iter().map(|source| &source.path).chain([&place]);
+    let changed = paths.filter_map(|path| host.path(path).metadata().ok()?.modified().ok());
+    if changed.max().is_some_and(|changed| started < changed) {
+        report.problem(
+            "containerd was started before its configuration was changed",
+            "restart it; with KillMode=process in its unit, as is usual, pods go on running",
+        );
+    } else {
+        report.good("containerd was started with this configuration");
     }
     Ok(())
 }

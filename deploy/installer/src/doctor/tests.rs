@@ -2,7 +2,8 @@ use super::*;
 use crate::layout::Kind;
 use crate::tests::Folder;
 
-const CONFIG: &str = "/etc/containerd/config.toml";
+/// Not that of a containerd that may run where the tests do.
+const CONFIG: &str = "/etc/containerd/doctor.toml";
 
 /// A node where all is well, but for what a test changes; there is no shim, which
 /// the tests with a real containerd look after.
@@ -13,7 +14,7 @@ fn node(name: &str) -> Folder {
         "cpuset cpu io memory pids\n",
     );
     folder.write(
-        "etc/containerd/config.toml",
+        "etc/containerd/doctor.toml",
         &config("false", "io.containerd.wasm.v1"),
     );
     folder
@@ -99,15 +100,15 @@ fn each_mistake_in_the_configuration_is_told() {
         ),
     ] {
         let folder = node(name);
-        folder.write("etc/containerd/config.toml", &text);
+        folder.write("etc/containerd/doctor.toml", &text);
         expect(&configuration(&folder), Level::Problem, words);
     }
     let folder = node("missing");
-    std::fs::remove_file(folder.path("etc/containerd/config.toml")).unwrap();
+    std::fs::remove_file(folder.path("etc/containerd/doctor.toml")).unwrap();
     expect(
         &configuration(&folder),
         Level::Problem,
-        "there is no /etc/containerd/config.toml",
+        "there is no /etc/containerd/doctor.toml",
     );
 }
 
@@ -115,7 +116,7 @@ fn each_mistake_in_the_configuration_is_told() {
 fn annotations_that_are_not_handed_on_are_told() {
     let folder = node("annotations");
     let text = config("false", "io.containerd.wasm.v1").replace("'run.oci.handler'", "");
-    folder.write("etc/containerd/config.toml", &text);
+    folder.write("etc/containerd/doctor.toml", &text);
     expect(&configuration(&folder), Level::Warning, "pod_annotations");
 }
 
@@ -143,7 +144,7 @@ fn the_systemd_driver_needs_systemd() {
     let folder = node("systemd");
     let text = config("true", "io.containerd.wasm.v1")
         .replace("SystemdCgroup = false", "SystemdCgroup = true");
-    folder.write("etc/containerd/config.toml", &text);
+    folder.write("etc/containerd/doctor.toml", &text);
     expect(
         &configuration(&folder),
         Level::Problem,
@@ -154,16 +155,11 @@ fn the_systemd_driver_needs_systemd() {
 }
 
 #[test]
-fn a_restart_that_is_due_is_told() {
-    let folder = node("pending");
-    folder.write(
-        "opt/containerd-shim-wasm/installed.json",
-        r#"{"layout":null,"made":[],"restart_pending":true}"#,
-    );
+fn a_containerd_that_does_not_run_is_told() {
     expect(
-        &configuration(&folder),
-        Level::Problem,
-        "has not read its configuration",
+        &configuration(&node("stopped")),
+        Level::Warning,
+        "no containerd that reads",
     );
 }
 
