@@ -6,6 +6,7 @@ use ipc::Launch;
 use oci::Bundle;
 
 use crate::cgroup::Cgroup;
+use crate::cgroup_path;
 use crate::container::Container;
 use crate::end::End;
 use crate::error::{Context, Error, Result};
@@ -66,8 +67,9 @@ impl Tasks {
         Ok(pid)
     }
 
-    async fn create_in_slot(&self, request: CreateRequest) -> Result<Arc<Container>> {
+    async fn create_in_slot(&self, mut request: CreateRequest) -> Result<Arc<Container>> {
         let bundle = Bundle::load(&request.bundle)?;
+        request.options.systemd_cgroup |= cgroup_path::is_systemd(bundle.cgroups_path());
         let systemd = request.options.systemd_cgroup;
         let cgroup = Cgroup::of(bundle.cgroups_path(), &request.id, systemd)?;
         cgroup.check_unused()?;
