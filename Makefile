@@ -10,7 +10,7 @@ static_target := x86_64-unknown-linux-musl
 # The order of prerequisites counts: packages, then parts, then the build.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test fuzz lint install uninstall clean wasmedge parts
+.PHONY: help deps build image demo test fuzz lint install uninstall clean wasmedge parts
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ build: wasmedge ## Build the shim, wasm-zygote and the tools into target/dist
 	$(CARGO) build --release --locked -p wasm-zygote
 	$(CARGO) build --release --locked -p wasm-oci -p wasm-node-installer --target $(static_target)
 	@deploy/stage.sh
+
+image: build ## Make the image of the node installer, target/wasm-node-installer.tar
+	@deploy/image.sh
 
 demo: deps build parts ## Run WebAssembly in a private containerd and show what happens
 	$(CARGO) run --release --locked -p shim-test --bin demo

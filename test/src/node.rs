@@ -179,7 +179,11 @@ impl Node {
 
     /// Starts containerd with the file that it finds by itself.
     pub fn containerd(&self) -> Daemon {
-        let mut command = self.command("containerd");
+        self.start(self.command("containerd"), "containerd successfully booted")
+    }
+
+    /// Starts a program that goes on running, and waits for words on its stderr.
+    pub fn start(&self, mut command: Command, words: &'static str) -> Daemon {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -187,18 +191,10 @@ impl Node {
         let mut process = command.spawn().expect("nsenter");
         let (ready, wait) = mpsc::channel();
         let stderr = process.stderr.take().expect("piped");
-        containerd::follow(
-            stderr,
-            self.folder.join("log"),
-            "containerd successfully booted",
-            ready,
-        );
+        containerd::follow(stderr, self.folder.join("log"), words, ready);
         if wait.recv_timeout(START_LIMIT).is_err() {
             drop(process.kill());
-            panic!(
-                "containerd did not start:\n{}",
-                containerd::log_tail(&self.folder)
-            );
+            panic!("no {words:?} in:\n{}", containerd::log_tail(&self.folder));
         }
         Daemon(process)
     }
@@ -216,21 +212,29 @@ impl Drop for Node {
     }
 }
 
-/// A containerd on a node. Dropping it ends it, as `systemctl stop` does.
+/// A program on a node. Dropping it ends it, as `systemctl stop` does.
 #[derive(Debug)]
 pub struct Daemon(Child);
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // nsenter has become it, but for the fork into the pid namespace.
+impl Daemon {
+    /// Sends SIGTERM, and returns the exit code.
+    pub fn stop(&mut self) -> i32 {
+        // nsenter has forked into the pid namespace, and waits.
         let children = format!("/proc/{0}/task/{0}/children", self.0.id());
         let child = fs::read_to_string(children).unwrap_or_default();
         let pid = child.trim().parse().ok().and_then(Pid::from_raw);
         // It may have crashed: then there is nobody to tell.
         let _ = kill_process(pid.unwrap_or(Pid::from_child(&self.0)), Signal::TERM);
-        let (_, in_time) = command::finish(&mut self.0, STOP_LIMIT);
+        let (status, in_time) = command::finish(&mut self.0, STOP_LIMIT);
         if !in_time {
-            eprintln!("the node's containerd did not end at SIGTERM");
+            eprintln!("a program of the node did not end at SIGTERM");
         }
+        command::exit_code(status)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

@@ -60,6 +60,10 @@ pub fn relink(link: &Path, target: &Path) -> Result<()> {
 
 /// Removes a file or link, if it is there.
 pub fn remove(path: &Path) -> Result<()> {
+    // A read-only file system refuses even what there is not to be removed.
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(());
+    }
     match fs::remove_file(path) {
         Ok(()) => sync_folder(path),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

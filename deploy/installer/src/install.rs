@@ -75,7 +75,6 @@ pub fn uninstall(request: &Request) -> Result<()> {
     if fs::read_link(&link).is_ok_and(|target| target == Path::new(SHIM)) {
         files::remove(&link)?;
     }
-    files::remove(&files::unfinished(&link)).or_else(read_only)?;
     state.remove_all(host)?;
     println!("uninstalled");
     Ok(())

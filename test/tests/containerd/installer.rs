@@ -182,7 +182,8 @@ fn node_killed_at_each_step(case: &Case) {
             if action == "uninstall" {
                 node.installer(&["install"]).success();
             }
-            let inject = format!("inject=rename,unlink,symlink,rmdir:signal=KILL:when={step}");
+            let inject =
+                format!("inject=rename,unlink,symlink,mkdir,rmdir:signal=KILL:when={step}");
             let program = shim_test::paths::shim_tree().join("bin/wasm-node-installer");
             let program = program.to_string_lossy();
             let output = node.run(

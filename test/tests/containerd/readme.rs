@@ -99,7 +99,7 @@ fn readme(case: &Case) {
     demo::prepare();
     // The others change the machine.
     // Of the others, one is run by the Docker tests.
-    let page = Page::read(case, README, 3, 6);
+    let page = Page::read(case, README, 3, 8);
     let image = page.run(0, &["demo"]);
     assert!(image.contains("greets 3 guests"), "{image}");
     assert!(

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use shim_test::node::{CONFIG, Node};
-use shim_test::versions;
+use shim_test::node::{CONFIG, INSTALLER, Node};
+use shim_test::{paths, versions};
 
 use crate::suite::Once;
 
@@ -14,6 +14,8 @@ pub const ONCE: &[Once] = &[
     ("restart_by_hand", restart_by_hand),
     ("restart_that_fails", restart_that_fails),
     ("configuration_that_fails", configuration_that_fails),
+    ("installer_waits", installer_waits),
+    ("installer_without_a_link", installer_without_a_link),
 ];
 
 const LOG: &str = "/run/systemctl.log";
@@ -113,4 +115,44 @@ fn configuration_that_fails(folder: &Path) {
         failed.describe()
     );
     assert_eq!(node.read(CONFIG), before);
+}
+
+/// As the DaemonSet's only process: it stays when it is done, and ends when it is
+/// told to, without uninstalling.
+fn installer_waits(folder: &Path) {
+    let node = node(folder, "process", "");
+    let installer = paths::shim_tree().join(INSTALLER);
+    let mut command = node.command("sh");
+    // Where the harness listens.
+    command.args(["-c", "exec \"$0\" run >&2"]).arg(installer);
+    let mut daemon = node.start(command, "installed");
+    assert_eq!(daemon.stop(), 0);
+    assert!(node.path("/opt/containerd-shim-wasm/current/bin").exists());
+}
+
+/// Some nodes have a read-only /usr, others a shim of their own there.
+fn installer_without_a_link(folder: &Path) {
+    let link = "/usr/local/bin/containerd-shim-wasm-v1";
+    let fixed = node(&folder.join("fixed"), "process", "");
+    let before = fixed.files();
+    let read_only = ["-o", "remount,ro", "/usr/local/bin"];
+    fixed.run("mount", &read_only).success();
+    let said = fixed.installer(&["install"]).success();
+    assert!(
+        said.contains(&format!("note: {link} can't be made")),
+        "{said}"
+    );
+    assert!(said.ends_with("installed\n"), "{said}");
+    fixed.installer(&["uninstall"]).success();
+    fixed.expect_files(&before, "uninstalled");
+    let other = node(&folder.join("other"), "process", "");
+    other.write(link, "another shim");
+    let before = other.files();
+    let said = other.installer(&["install"]).success();
+    assert!(
+        said.contains(&format!("note: {link} is not of this installer")),
+        "{said}"
+    );
+    other.installer(&["uninstall"]).success();
+    other.expect_files(&before, "uninstalled");
 }
