@@ -77,7 +77,7 @@ impl fmt::Display for Report {
                 .count()
         };
         let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
-        writeln!(f, "{problems} problems, {warnings} warnings")
+        writeln!(f, "problems: {problems}, warnings: {warnings}")
     }
 }
 

@@ -306,5 +306,5 @@ fn the_report_counts_and_says_what_to_do() {
     assert!(report.has_problems());
     let text = report.to_string();
     assert!(text.contains("PROBLEM  c\n         -> mend c\n"), "{text}");
-    assert!(text.ends_with("1 problems, 1 warnings\n"), "{text}");
+    assert!(text.ends_with("problems: 1, warnings: 1\n"), "{text}");
 }
