@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 
 /// The longest message in bytes; a longer one is a bug or an attack.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-/// The most descriptors that one message carries.
-pub const MAX_FDS: usize = 3;
+/// The most descriptors that one message carries: stdin, stdout and stderr, and
+/// the modules of an artifact.
+pub const MAX_FDS: usize = 3 + 32;
 
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -14,4 +14,4 @@ mod message;
 
 pub use channel::{Channel, Error, MAX_FDS, MAX_MESSAGE, Result};
 pub use listener::Listener;
-pub use message::{ExitStatus, FromLauncher, FromZygote, Launch, ToLauncher, ToZygote};
+pub use message::{ExitStatus, FromContent, FromLauncher, FromZygote, Launch, ModuleFile, ToLauncher, ToZygote};

@@ -49,8 +49,13 @@ impl ExitStatus {
 /// From the shim to a launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToLauncher {
-    /// Create the container. Three descriptors: stdin, stdout, stderr.
-    Create(Launch),
+    /// Create the container. Three descriptors: stdin, stdout, stderr; then one
+    /// for each of the modules, the program first. Without any the program is
+    /// in the container.
+    Create {
+        launch: Launch,
+        modules: Vec<ModuleFile>,
+    },
     /// Let the created container's process run.
     Start,
     /// Add a process to a running container, and let it run. Three descriptors
@@ -103,6 +108,27 @@ pub enum FromLauncher {
     Failed {
         reason: String,
     },
+}
+
+/// A module that comes as a descriptor: a file that is whole, checked, and can't
+/// be changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleFile {
+    /// What others import from it by; empty for the program.
+    pub name: String,
+    /// What the user knows it by.
+    pub shown: String,
+}
+
+/// The answer of `wasm-content` to the shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromContent {
+    /// The image's modules, the program first, with a descriptor for each.
+    Modules(Vec<ModuleFile>),
+    /// The image has none: what it runs is in its file system.
+    Ordinary,
+    /// One sentence for the person who typed the command.
+    Failed { reason: String },
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod annotations;
+pub mod artifact;
 mod bundle;
 mod entrypoint;
 mod error;

@@ -9,6 +9,7 @@ use oci::Bundle;
 use rustix::process::Signal;
 
 use crate::cgroup::Cgroup;
+use crate::content::Modules;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::events::EventQueue;
@@ -41,19 +42,19 @@ pub struct Container {
 
 impl Container {
     /// Makes the container and its init process, which then waits for `start`.
-    /// The rootfs is mounted.
+    /// The rootfs is mounted; the modules are what is not in it.
     pub async fn create(
         launch: Launch,
         stdio: StdioPaths,
         cgroup: Cgroup,
-        bundle: &Bundle,
+        (bundle, modules): (&Bundle, Modules),
         zygote: &Zygote,
         events: EventQueue,
     ) -> Result<Arc<Self>> {
         let launcher = zygote.fork().await?;
         let owner = owner(&launch, &events, bundle.user());
         let (ends, held) = stdio::open(&stdio, owner).await?;
-        let handle = launcher.create(launch.clone(), ends).await?;
+        let handle = launcher.create(launch.clone(), modules, ends).await?;
         let init = Process::new(launch.id.clone(), stdio);
         init.set(handle, held);
         let container = Arc::new(Self {

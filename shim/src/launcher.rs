@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipc::{Channel, ExitStatus, FromLauncher, Launch, ToLauncher};
 
 use crate::connection::Connection;
+use crate::content::Modules;
 use crate::error::{Context, Error, Result};
 use crate::process::Handle;
 use crate::watched::{Watched, recv, watch};
@@ -40,8 +41,17 @@ impl Launcher {
     }
 
     /// Makes the container; returns its init process, which waits.
-    pub async fn create(&self, launch: Launch, stdio: [OwnedFd; 3]) -> Result<Handle> {
-        self.make(&ToLauncher::Create(launch), stdio).await
+    pub async fn create(
+        &self,
+        launch: Launch,
+        modules: Modules,
+        stdio: [OwnedFd; 3],
+    ) -> Result<Handle> {
+        let request = ToLauncher::Create {
+            launch,
+            modules: modules.files,
+        };
+        self.make(&request, stdio, modules.fds).await
     }
 
     /// Adds a process to a running container and lets it run. `process`: the
@@ -52,18 +62,21 @@ impl Launcher {
         process: PathBuf,
         stdio: [OwnedFd; 3],
     ) -> Result<Handle> {
-        self.make(&ToLauncher::Exec { launch, process }, stdio)
+        self.make(&ToLauncher::Exec { launch, process }, stdio, Vec::new())
             .await
     }
 
-    async fn make(&self, request: &ToLauncher, stdio: [OwnedFd; 3]) -> Result<Handle> {
-        let [stdin, stdout, stderr] = &stdio;
-        self.channel
-            .get_ref()
-            .try_send(request, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
+    async fn make(
+        &self,
+        request: &ToLauncher,
+        stdio: [OwnedFd; 3],
+        modules: Vec<OwnedFd>,
+    ) -> Result<Handle> {
+        let fds: Vec<_> = stdio.iter().chain(&modules).map(AsFd::as_fd).collect();
+        self.channel.get_ref().try_send(request, &fds)?;
         // The process's ends are its own from here on: who reads its output
-        // waits until nobody else could write any more.
-        drop(stdio);
+        // waits until nobody else could write any more. Modules are memory.
+        drop((stdio, modules));
         match self.reply().await? {
             (FromLauncher::Created { pid }, fds) => match <[OwnedFd; 1]>::try_from(fds) {
                 Ok([pidfd]) => Ok(Handle {

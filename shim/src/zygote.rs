@@ -52,6 +52,11 @@ impl Zygote {
         })
     }
 
+    /// The folder of the zygote and of what else belongs to this program.
+    pub fn files(&self) -> &Path {
+        &self.files
+    }
+
     /// Has a zygote ready before it is asked for anything.
     pub async fn warm_up(&self) -> Result<()> {
         self.connect().await.map(drop)
