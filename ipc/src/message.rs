@@ -50,15 +50,16 @@ impl ExitStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToLauncher {
     /// Create the container. Three descriptors: stdin, stdout, stderr; then one
-    /// for each of the modules, the program first. Without any the program is
-    /// in the container.
+    /// for each of the modules, the program first; then, if it may be asked, a
+    /// connection to the shim's store of native code. Without modules the
+    /// program is in the container.
     Create {
         launch: Launch,
         modules: Vec<ModuleFile>,
     },
     /// Let the created container's process run.
     Start,
-    /// Add a process to a running container, and let it run. Three descriptors
+    /// Add a process to a running container, and let it run. Four descriptors
     /// as for `Create`; `process` is a file of the OCI runtime spec's `process`.
     /// Asked of a launcher of its own.
     Exec { launch: Launch, process: PathBuf },
@@ -129,6 +130,33 @@ pub enum FromContent {
     Ordinary,
     /// One sentence for the person who typed the command.
     Failed { reason: String },
+}
+
+/// From a guest, before its program runs, to the shim's store of native code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToLibrary {
+    /// Look for code. One descriptor: the module's file, to make code from.
+    Find { key: String },
+    /// What was found can't be used.
+    Discard { key: String },
+}
+
+/// The reply to [`ToLibrary::Find`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromLibrary {
+    /// One descriptor: the file of the code.
+    Found,
+    Missing,
+}
+
+/// From a compiler to who has started it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromCompiler {
+    /// One descriptor: the file of the code.
+    Compiled,
+    Failed {
+        reason: String,
+    },
 }
 
 #[cfg(test)]

@@ -184,7 +184,9 @@ fn digest(descriptor: &Descriptor) -> Result<String, String> {
     let digest = descriptor.digest();
     match digest.algorithm() {
         DigestAlgorithm::Sha256 => Ok(digest.to_string()),
-        other => Err(format!("a digest is made with {other}, and not with sha256")),
+        other => Err(format!(
+            "a digest is made with {other}, and not with sha256"
+        )),
     }
 }
 

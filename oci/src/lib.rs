@@ -16,7 +16,7 @@ mod preopen;
 mod sections;
 mod workload;
 
-pub use annotations::Wishes;
+pub use annotations::{IMPORT_MODULES, Wishes};
 pub use bundle::Bundle;
 pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};

@@ -1,10 +1,13 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Process, Spec};
 
 use crate::mounts;
 use crate::preopen::{Preopen, preopens};
 use crate::{Candidate, Error, Result, START, Wishes, entrypoint};
+
+/// Where Docker mounts the program that is to be a container's init.
+const DOCKER_INIT: &str = "/sbin/docker-init";
 
 /// What to run: the process of `config.json` as the guest is to see it.
 #[derive(Debug, Clone)]
@@ -67,6 +70,37 @@ impl Workload {
     /// Where the program may lie in the container, in the order to try.
     pub fn candidates(&self) -> Vec<Candidate> {
         entrypoint::candidates(&self.args[0], self.variable("PATH"), &self.cwd)
+    }
+
+    /// The program, if it is no file of the container but came by itself, as
+    /// `shown`: then `process.args[0]` is no more than the name that it is told
+    /// to have; `shown`, if it is empty. What follows the first `#` is a function
+    /// here too.
+    pub fn without_file(&self, shown: &Path) -> Candidate {
+        let (name, function) = match self.args[0].split_once('#') {
+            Some((name, function)) => (name, Some(function.to_owned())),
+            None => (self.args[0].as_str(), None),
+        };
+        Candidate {
+            path: shown.into(),
+            name: match name {
+                "" => shown.display().to_string(),
+                name => name.into(),
+            },
+            function,
+        }
+    }
+
+    /// What `docker run --init` puts its init before.
+    pub fn without_init(&self) -> Option<Self> {
+        let [init, separator, rest @ ..] = &self.args[..] else {
+            return None;
+        };
+        let is_init = init == DOCKER_INIT && separator == "--" && !rest.is_empty();
+        is_init.then(|| Self {
+            args: rest.to_vec(),
+            ..self.clone()
+        })
     }
 
     /// The function that a module begins at: what the program's name says, else
@@ -204,6 +238,40 @@ mod tests {
         workload.wishes.entrypoint = Some("run".into());
         assert_eq!(workload.function(whole), "run");
         assert_eq!(workload.function(split), "go");
+    }
+
+    #[test]
+    fn a_program_without_a_file_has_the_name_it_is_given() {
+        let program = |arg: &str| {
+            let workload = workload(&format!(r#"{{"cwd":"/","args":["{arg}"]}}"#)).unwrap();
+            let program = workload.without_file(Path::new("app.wasm"));
+            assert_eq!(program.path, Path::new("app.wasm"));
+            let function = workload.function(&program).to_owned();
+            (program.name, function)
+        };
+        let pair = |name: &str, function: &str| (name.to_owned(), function.to_owned());
+        assert_eq!(program("my-app"), pair("my-app", START));
+        assert_eq!(program("/x.wasm#go"), pair("/x.wasm", "go"));
+        assert_eq!(program("#go"), pair("app.wasm", "go"));
+        assert_eq!(program("a#b#c"), pair("a", "b#c"));
+        assert_eq!(program(""), pair("app.wasm", START));
+    }
+
+    #[test]
+    fn dockers_init_is_told_from_a_program() {
+        let without = |args: &str| {
+            let process = format!(r#"{{"cwd":"/","args":{args}}}"#);
+            workload(&process).unwrap().without_init()
+        };
+        let found = without(r#"["/sbin/docker-init","--","/a.wasm","--","b"]"#).unwrap();
+        assert_eq!(found.args, ["/a.wasm", "--", "b"]);
+        for other in [
+            r#"["/sbin/docker-init","--"]"#,
+            r#"["/sbin/docker-init","/a.wasm"]"#,
+            r#"["/a.wasm","--","b"]"#,
+        ] {
+            assert!(without(other).is_none(), "{other}");
+        }
     }
 
     #[test]

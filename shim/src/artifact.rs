@@ -20,6 +20,7 @@ pub async fn modules(bundle: &Bundle, id: &str, content: &Content) -> Result<Mod
     let Ok(workload) = Workload::from_spec(&bundle.spec) else {
         return Ok(Modules::default());
     };
+    let workload = workload.without_init().unwrap_or(workload);
     let files = Files::of(bundle);
     let candidates = workload.candidates();
     if candidates
@@ -123,7 +124,13 @@ mod tests {
         }
         // A link of the image counts from its root: the host has this file.
         assert!(Path::new("/etc/passwd").exists());
-        for missing in ["/app", "/host/passwd", "/mnt/covered", "/none", "/bin/app/x"] {
+        for missing in [
+            "/app",
+            "/host/passwd",
+            "/mnt/covered",
+            "/none",
+            "/bin/app/x",
+        ] {
             assert!(!files.have(Path::new(missing)), "{missing}");
         }
         fs::remove_dir_all(&bundle.path).unwrap();

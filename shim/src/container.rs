@@ -15,9 +15,10 @@ use crate::event::Event;
 use crate::events::EventQueue;
 use crate::exec::{Exec, ExecRequest};
 use crate::freezer;
-use crate::launcher::Launcher;
+use crate::launcher::{Launcher, Streams};
 use crate::oom::OomWatch;
 use crate::process::{Exit, Process, Status};
+use crate::settings::Aot;
 use crate::stdio::{self, Owner, StdioPaths};
 use crate::zygote::Zygote;
 
@@ -32,6 +33,7 @@ pub struct Container {
     pub has_poststop_hooks: bool,
     pub init: Process,
     pub events: EventQueue,
+    pub aot: Aot,
     has_own_pids: bool,
     is_paused: AtomicBool,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
@@ -54,7 +56,12 @@ impl Container {
         let launcher = zygote.fork().await?;
         let owner = owner(&launch, &events, bundle.user());
         let (ends, held) = stdio::open(&stdio, owner).await?;
-        let handle = launcher.create(launch.clone(), modules, ends).await?;
+        let aot = Aot::of(bundle)?;
+        let streams = Streams {
+            stdio: ends,
+            library: zygote.library().connect(aot),
+        };
+        let handle = launcher.create(launch.clone(), modules, streams).await?;
         let init = Process::new(launch.id.clone(), stdio);
         init.set(handle, held);
         let container = Arc::new(Self {
@@ -63,6 +70,7 @@ impl Container {
             has_poststop_hooks: bundle.has_poststop_hooks(),
             init,
             events,
+            aot,
             has_own_pids: bundle.has_own_pids(),
             is_paused: AtomicBool::new(false),
             execs: Mutex::default(),

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::container::Container;
 use crate::error::{Context, Result};
 use crate::event::Event;
+use crate::launcher::Streams;
 use crate::process::{Exit, Process, Status, UNKNOWN};
 use crate::stdio::{self, StdioPaths};
 use crate::zygote::Zygote;
@@ -72,8 +73,12 @@ impl Exec {
         let (ends, held) = stdio::open(&self.process.stdio, owner).await?;
         let file = self.spec_file(container);
         std::fs::write(&file, &self.spec).at("can't write", &file)?;
+        let streams = Streams {
+            stdio: ends,
+            library: zygote.library().connect(container.aot),
+        };
         let launched = launcher
-            .exec(container.launch.clone(), file.clone(), ends)
+            .exec(container.launch.clone(), file.clone(), streams)
             .await;
         // libcontainer has read it.
         let _ = std::fs::remove_file(file);

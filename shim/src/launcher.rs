@@ -32,6 +32,14 @@ impl Parentage {
     }
 }
 
+/// The descriptors of a process to be made.
+#[derive(Debug)]
+pub struct Streams {
+    pub stdio: [OwnedFd; 3],
+    /// To the store of native code, if the process may ask it.
+    pub library: Option<OwnedFd>,
+}
+
 impl Launcher {
     pub fn new(channel: Channel, launcher: i32, zygote: Arc<Connection>) -> Result<Self> {
         Ok(Self {
@@ -45,38 +53,39 @@ impl Launcher {
         &self,
         launch: Launch,
         modules: Modules,
-        stdio: [OwnedFd; 3],
+        streams: Streams,
     ) -> Result<Handle> {
         let request = ToLauncher::Create {
             launch,
             modules: modules.files,
         };
-        self.make(&request, stdio, modules.fds).await
+        self.make(&request, streams, modules.fds).await
     }
 
     /// Adds a process to a running container and lets it run. `process`: the
     /// file of its `process` object of the OCI runtime spec.
-    pub async fn exec(
-        &self,
-        launch: Launch,
-        process: PathBuf,
-        stdio: [OwnedFd; 3],
-    ) -> Result<Handle> {
-        self.make(&ToLauncher::Exec { launch, process }, stdio, Vec::new())
-            .await
+    pub async fn exec(&self, launch: Launch, process: PathBuf, streams: Streams) -> Result<Handle> {
+        let request = ToLauncher::Exec { launch, process };
+        self.make(&request, streams, Vec::new()).await
     }
 
     async fn make(
         &self,
         request: &ToLauncher,
-        stdio: [OwnedFd; 3],
+        streams: Streams,
         modules: Vec<OwnedFd>,
     ) -> Result<Handle> {
-        let fds: Vec<_> = stdio.iter().chain(&modules).map(AsFd::as_fd).collect();
+        let fds: Vec<_> = streams
+            .stdio
+            .iter()
+            .chain(&modules)
+            .chain(&streams.library)
+            .map(AsFd::as_fd)
+            .collect();
         self.channel.get_ref().try_send(request, &fds)?;
         // The process's ends are its own from here on: who reads its output
         // waits until nobody else could write any more. Modules are memory.
-        drop((stdio, modules));
+        drop((streams, modules));
         match self.reply().await? {
             (FromLauncher::Created { pid }, fds) => match <[OwnedFd; 1]>::try_from(fds) {
                 Ok([pidfd]) => Ok(Handle {

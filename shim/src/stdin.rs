@@ -126,17 +126,30 @@ fn open_again(end: &OwnedFd, access: OFlags) -> rustix::io::Result<OwnedFd> {
 /// Tells when somebody closes a FIFO that was open for writing. To be made
 /// before the FIFO is opened for reading, for which a client waits.
 #[derive(Debug)]
-pub struct FifoWatch(Watched<OwnedFd>);
+pub struct FifoWatch(Option<Watched<OwnedFd>>);
+
+/// Closing it waits for all CPUs (SRCU), 15 ms and more, and nobody should wait
+/// for that.
+impl Drop for FifoWatch {
+    fn drop(&mut self) {
+        if let Some(watcher) = self.0.take().map(Watched::into_inner) {
+            std::thread::spawn(move || drop(watcher));
+        }
+    }
+}
 
 impl FifoWatch {
     pub fn new(fifo: &str) -> std::io::Result<Self> {
         let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         inotify::add_watch(&watcher, fifo, WatchFlags::CLOSE_WRITE)?;
-        Ok(Self(watch(watcher)?))
+        Ok(Self(Some(watch(watcher)?)))
     }
 
     async fn closed(&self) {
-        match self.0.readable().await {
+        let Some(watcher) = &self.0 else {
+            return pending().await;
+        };
+        match watcher.readable().await {
             Ok(mut ready) => {
                 self.forget();
                 ready.clear_ready();
@@ -147,8 +160,9 @@ impl FifoWatch {
 
     /// Takes what has happened up to now as known.
     fn forget(&self) {
+        let Some(watcher) = &self.0 else { return };
         let mut buffer = [MaybeUninit::uninit(); 1024];
-        let mut events = inotify::Reader::new(self.0.get_ref(), &mut buffer);
+        let mut events = inotify::Reader::new(watcher.get_ref(), &mut buffer);
         while events.next().is_ok() {}
     }
 }

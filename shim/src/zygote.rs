@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::connection::Connection;
 use crate::error::{Context, Error, Result};
 use crate::launcher::Launcher;
+use crate::library::Library;
 use crate::zygote_process::{self, LastWords};
 
 /// The folder of the zygote and its libraries, from the folder of this binary.
@@ -36,6 +37,7 @@ fn lock(how: FlockOperation) -> Result<File> {
 #[derive(Debug)]
 pub struct Zygote {
     files: PathBuf,
+    library: Arc<Library>,
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     /// Of the zygote that this shim has started last.
     last_words: Mutex<Option<LastWords>>,
@@ -45,8 +47,10 @@ impl Zygote {
     /// Finds the zygote's files beside this binary, wherever that was put.
     pub fn find() -> Result<Self> {
         let own = std::env::current_exe().context("can't find this program's file")?;
+        let files = own.parent().unwrap_or(Path::new("/")).join(FILES);
         Ok(Self {
-            files: own.parent().unwrap_or(Path::new("/")).join(FILES),
+            library: Arc::new(Library::new(files.clone())),
+            files,
             connection: tokio::sync::Mutex::new(None),
             last_words: Mutex::default(),
         })
@@ -55,6 +59,11 @@ impl Zygote {
     /// The folder of the zygote and of what else belongs to this program.
     pub fn files(&self) -> &Path {
         &self.files
+    }
+
+    /// The store of native code that what comes from here can run.
+    pub fn library(&self) -> &Arc<Library> {
+        &self.library
     }
 
     /// Has a zygote ready before it is asked for anything.

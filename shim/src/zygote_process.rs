@@ -36,10 +36,33 @@ impl LastWords {
     }
 }
 
-/// Starts a zygote with the listener as its standard input, from a clone of its
-/// folder that no guest can write to. If the folder has libraries of its own,
-/// it runs with their loader: they may be for a newer libc than the system's.
+/// Starts a zygote with the listener as its standard input.
 pub fn start(files: &Path, socket: &Path, listener: Listener) -> Result<LastWords> {
+    let mut command = command(files)?;
+    command
+        .arg("serve")
+        .arg(socket)
+        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().at("can't start the zygote", files)?;
+    let said = child.stderr.take().map(OwnedFd::from);
+    child::reap(child)?;
+    let said = said.map(pipe::Receiver::from_owned_fd).transpose();
+    let said = said.context("can't hear the zygote")?;
+    Ok(LastWords(tokio::spawn(async move {
+        let mut text = Vec::new();
+        // The zygote closes it when it is ready.
+        if let Some(said) = said {
+            let _ = said.take(WORDS).read_to_end(&mut text).await;
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    })))
+}
+
+/// The program of this folder, in a clone of it that no guest can write to. If
+/// the folder has libraries of its own, the program runs with their loader:
+/// they may be for a newer libc than the system's.
+pub fn command(files: &Path) -> Result<Command> {
     let has_loader = files.join("runtime/ld-linux-x86-64.so.2").exists();
     let own = Path::new(OWN_FILES);
     let program = own.join("wasm-zygote");
@@ -56,25 +79,10 @@ pub fn start(files: &Path, socket: &Path, listener: Listener) -> Result<LastWord
         Command::new(&program)
     };
     command
-        .arg("serve")
-        .arg(socket)
         .arg0("wasm-zygote")
         .current_dir("/")
         .env_clear()
-        .stdin(Stdio::from(OwnedFd::from(listener)))
         .stdout(Stdio::from(read_only::clone(files)?))
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().at("can't start the zygote", files)?;
-    let said = child.stderr.take().map(OwnedFd::from);
-    child::reap(child)?;
-    let said = said.map(pipe::Receiver::from_owned_fd).transpose();
-    let said = said.context("can't hear the zygote")?;
-    Ok(LastWords(tokio::spawn(async move {
-        let mut text = Vec::new();
-        // The zygote closes it when it is ready.
-        if let Some(said) = said {
-            let _ = said.take(WORDS).read_to_end(&mut text).await;
-        }
-        String::from_utf8_lossy(&text).into_owned()
-    })))
+        .stderr(Stdio::null());
+    Ok(command)
 }

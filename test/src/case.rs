@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::containerd::Containerd;
-use crate::leak;
 use crate::run::Run;
+use crate::versions::Version;
+use crate::{instance, leak};
 
 /// What a test is given. Ids and folders carry the test's name.
 #[derive(Debug)]
@@ -50,9 +51,31 @@ impl Case {
     fn folders(&self) -> PathBuf {
         self.containerd.folder().join("files").join(&self.name)
     }
+}
 
-    /// Removes what is left of the test's containers, after a failure.
-    pub fn remove_all(&self) {
+impl instance::Server for Containerd {
+    type Version = Version;
+    type Case = Case;
+
+    fn start(version: &Version) -> Self {
+        Self::shared(version)
+    }
+
+    fn name(version: &Version) -> &str {
+        &version.name
+    }
+
+    fn namespace(&self) -> &str {
+        self.namespace()
+    }
+
+    fn case(self: &Arc<Self>, test: &str) -> Case {
+        Case::new(Arc::clone(self), test)
+    }
+}
+
+impl instance::Case for Case {
+    fn remove_all(&self) {
         let existing = self.containerd.ctr.containers();
         let ids = self.ids.lock().expect("no holder panics");
         ids.iter()
@@ -60,8 +83,7 @@ impl Case {
             .for_each(|id| self.containerd.ctr.remove(id));
     }
 
-    /// Panics when a container is still there, or a trace of one that is gone.
-    pub fn assert_clean(&self) {
+    fn assert_clean(&self) {
         let existing = self.containerd.ctr.containers();
         let ids = self.ids.lock().expect("no holder panics").clone();
         for id in ids {
@@ -70,14 +92,13 @@ impl Case {
         }
     }
 
-    /// Removes the test's folders.
-    pub fn remove_folders(&self) {
+    fn remove_folders(&self) {
         // Not there when the test made none.
         drop(fs::remove_dir_all(self.folders()));
     }
 
     /// The lines of containerd's log that mention this test.
-    pub fn log(&self) -> String {
+    fn log(&self) -> String {
         let text = fs::read(self.containerd.folder().join("log")).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
         let lines: Vec<_> = text

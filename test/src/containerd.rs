@@ -76,6 +76,7 @@ impl Containerd {
         follow(
             process.stderr.take().expect("piped"),
             folder.join("log"),
+            "containerd successfully booted",
             ready,
         );
         let ctr = Ctr::new(version.bin.join("ctr"), folder.join("c.sock"), &namespace);
@@ -195,14 +196,14 @@ pub const HOST_ENVIRONMENT: [(&str, &str); 3] = [
     ("HOME", "/root"),
 ];
 
-/// Copies the log to a file, and reports when containerd says it serves. Nobody
-/// waits for the thread: shims hold the log open too, and one that outlives
+/// Copies a daemon's log to a file, and reports when it says that it serves.
+/// Nobody waits for the thread: shims hold the log open too, and one that outlives
 /// containerd is to be reported, not to be waited for.
-fn follow(stderr: ChildStderr, path: PathBuf, ready: Sender<()>) {
-    let mut file = File::create(&path).expect("containerd's log");
+pub(crate) fn follow(stderr: ChildStderr, path: PathBuf, serves: &'static str, ready: Sender<()>) {
+    let mut file = File::create(&path).expect("the daemon's log");
     thread::spawn(move || {
         for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-            if String::from_utf8_lossy(&line).contains("containerd successfully booted") {
+            if String::from_utf8_lossy(&line).contains(serves) {
                 // The receiver is gone when the start took too long.
                 let _ = ready.send(());
             }
@@ -212,7 +213,7 @@ fn follow(stderr: ChildStderr, path: PathBuf, ready: Sender<()>) {
     });
 }
 
-fn log_tail(folder: &Path) -> String {
+pub(crate) fn log_tail(folder: &Path) -> String {
     let text = fs::read(folder.join("log")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     let lines: Vec<_> = text.lines().collect();

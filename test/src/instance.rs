@@ -1,40 +1,66 @@
-//! One containerd version in a test run: started by the first test that needs
+//! One version of a server in a test run: started by the first test that needs
 //! it, ended after the last, one version after the other.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::case::Case;
-use crate::containerd::Containerd;
 use crate::leak::Snapshot;
-use crate::versions::Version;
 
-/// A version's shared containerd and the count of tests that still want it.
+/// What tests share: containerd, or Docker with one. Dropping it ends it.
+pub trait Server: Sized {
+    type Version;
+    /// What one test is given.
+    type Case: Case;
+
+    fn start(version: &Self::Version) -> Self;
+    fn name(version: &Self::Version) -> &str;
+    /// The containerd namespace, which names the top cgroup too.
+    fn namespace(&self) -> &str;
+    fn case(self: &Arc<Self>, test: &str) -> Self::Case;
+}
+
+/// One test: its containers and its folders.
+pub trait Case {
+    /// Panics when a container is still there, or a trace of one that is gone.
+    fn assert_clean(&self);
+    /// Removes what is left of the test's containers, after a failure.
+    fn remove_all(&self);
+    /// What the servers logged of this test.
+    fn log(&self) -> String;
+    /// Removes the test's folders.
+    fn remove_folders(&self);
+}
+
+/// A version's shared server and the count of tests that still want it.
 #[derive(Debug)]
-pub struct Instance {
-    pub version: Version,
-    previous: Option<Arc<Instance>>,
-    state: Mutex<State>,
+pub struct Instance<S: Server> {
+    pub version: S::Version,
+    previous: Option<Arc<Instance<S>>>,
+    state: Mutex<State<S>>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    running: Option<(Arc<Containerd>, Snapshot)>,
+#[derive(Debug)]
+struct State<S> {
+    running: Option<(Arc<S>, Snapshot)>,
     /// Tests that are to run and are not done.
     tests: usize,
     /// Whether the search for leaks is to run and is not done.
     last_check: bool,
 }
 
-impl Instance {
+impl<S: Server> Instance<S> {
     /// Its tests wait until `previous` is over, so that what is left behind can
     /// only be of one version.
-    pub fn new(version: Version, previous: Option<Arc<Self>>) -> Arc<Self> {
+    pub fn new(version: S::Version, previous: Option<Arc<Self>>) -> Arc<Self> {
         Arc::new(Self {
             version,
             previous,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                running: None,
+                tests: 0,
+                last_check: false,
+            }),
             changed: Condvar::new(),
         })
     }
@@ -45,10 +71,14 @@ impl Instance {
         (state.tests, state.last_check) = (tests, last_check);
     }
 
-    /// Runs one test, and returns what went wrong with containerd's log.
-    pub fn test(&self, name: &str, test: impl FnOnce(&Case)) -> Result<(), String> {
-        let result = match catch(|| self.containerd()) {
-            Ok(containerd) => run(&Case::new(containerd, name), test),
+    pub fn name(&self) -> &str {
+        S::name(&self.version)
+    }
+
+    /// Runs one test, and returns what went wrong with the server's log.
+    pub fn test(&self, name: &str, test: impl FnOnce(&S::Case)) -> Result<(), String> {
+        let result = match catch(|| self.server()) {
+            Ok(server) => run(&server.case(name), test),
             Err(message) => Err(message),
         };
         let mut state = self.lock();
@@ -60,7 +90,7 @@ impl Instance {
         result
     }
 
-    /// Waits for the last test, ends containerd and looks for what it left.
+    /// Waits for the last test, ends the server and looks for what it left.
     pub fn check_nothing_left(&self) -> Result<(), String> {
         let result = catch(|| {
             let running = {
@@ -71,13 +101,13 @@ impl Instance {
                     .expect("no holder panics");
                 state.running.take()
             };
-            // With no test selected there is nothing to check but an idle containerd.
-            let (containerd, before) = running.unwrap_or_else(|| {
+            // With no test selected there is nothing to check but an idle server.
+            let (server, before) = running.unwrap_or_else(|| {
                 let before = Snapshot::take();
-                (Arc::new(Containerd::shared(&self.version)), before)
+                (Arc::new(S::start(&self.version)), before)
             });
-            let namespace = containerd.namespace().to_owned();
-            drop(containerd);
+            let namespace = server.namespace().to_owned();
+            drop(server);
             before.assert_nothing_new(&namespace);
         });
         self.lock().last_check = false;
@@ -85,22 +115,22 @@ impl Instance {
         result
     }
 
-    fn containerd(&self) -> Arc<Containerd> {
+    fn server(&self) -> Arc<S> {
         if let Some(previous) = &self.previous {
             previous.wait_until_over();
         }
         let mut state = self.lock();
         let version = &self.version;
-        let (containerd, _) = state.running.get_or_insert_with(|| {
+        let (server, _) = state.running.get_or_insert_with(|| {
             let before = Snapshot::take();
-            (Arc::new(Containerd::shared(version)), before)
+            (Arc::new(S::start(version)), before)
         });
-        Arc::clone(containerd)
+        Arc::clone(server)
     }
 
     fn wait_until_over(&self) {
         let waiting = self.lock();
-        let busy = |state: &mut State| state.tests > 0 || state.last_check;
+        let busy = |state: &mut State<S>| state.tests > 0 || state.last_check;
         drop(
             self.changed
                 .wait_while(waiting, busy)
@@ -111,18 +141,18 @@ impl Instance {
         }
     }
 
-    /// A containerd that did not start poisons the lock: the next test tries anew.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// A server that did not start poisons the lock: the next test tries anew.
+    fn lock(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn run(case: &Case, test: impl FnOnce(&Case)) -> Result<(), String> {
+fn run<C: Case>(case: &C, test: impl FnOnce(&C)) -> Result<(), String> {
     let result = catch(|| test(case)).and_then(|()| catch(|| case.assert_clean()));
     let result = result.map_err(|message| {
         drop(catch(|| case.remove_all()));
         format!(
-            "{message}\n--- containerd's log of this test\n{}",
+            "{message}\n--- what was logged of this test\n{}",
             case.log()
         )
     });

@@ -48,16 +48,18 @@ impl Live {
         }
     }
 
+    /// Waits for the next line of output.
+    pub fn line(&mut self) -> String {
+        self.lines.recv_timeout(ctr::LIMIT).unwrap_or_else(|_| {
+            drop(self.child.kill());
+            let output = self.end(Duration::from_secs(1));
+            panic!("no further line: {}", output.describe())
+        })
+    }
+
     /// Waits for the next line of output and checks it.
     pub fn expect_line(&mut self, expected: &str) -> &mut Self {
-        match self.lines.recv_timeout(ctr::LIMIT) {
-            Ok(line) => assert_eq!(line, expected, "{}", self.command),
-            Err(_) => {
-                drop(self.child.kill());
-                let output = self.end(Duration::from_secs(1));
-                panic!("no line {expected:?}: {}", output.describe());
-            }
-        }
+        assert_eq!(self.line(), expected, "{}", self.command);
         self
     }
 

@@ -6,6 +6,7 @@
 //! sight, and a search for leaks can be exact. Cgroups alone are the machine's:
 //! they are named after [`id`], and the namespace's init removes them.
 
+use std::ffi::CString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 use std::{env, fs, io};
@@ -17,14 +18,27 @@ use crate::{cgroup, processes};
 
 const STAGE: &str = "SHIM_TEST_STAGE";
 const ID: &str = "SHIM_TEST_ID";
+/// Where the sandbox's changes to the machine's folders go.
+const LAYERS: &str = "/mnt";
+
+/// The network that the program finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// The machine's.
+    Host,
+    /// A loopback device and nothing else, to make bridges and rules in.
+    Own,
+}
 
 /// Returns only in the sandbox; outside, it becomes the sandbox. Call it first
 /// in `main`, while there is one thread and no argument has been acted on.
-pub fn enter() {
+pub fn enter(network: Network) {
     match env::var(STAGE).as_deref() {
-        Ok("inside") => prepare().unwrap_or_else(|error| die("prepare the namespaces", &error)),
+        Ok("inside") => {
+            prepare(network).unwrap_or_else(|error| die("prepare the namespaces", &error));
+        }
         Ok("init") => exit(init().unwrap_or_else(|error| die("run init", &error))),
-        _ => die("start `unshare` (it needs root)", &unshare()),
+        _ => die("start `unshare` (it needs root)", &unshare(network)),
     }
 }
 
@@ -39,9 +53,11 @@ fn die(what: &str, error: &io::Error) -> ! {
 }
 
 /// Becomes `unshare`, from util-linux, which is on every Debian.
-fn unshare() -> io::Error {
+fn unshare(network: Network) -> io::Error {
     cgroup::remove_stale();
+    let network = (network == Network::Own).then_some("--net");
     Command::new("unshare")
+        .args(network)
         .args([
             "--mount",
             "--propagation",
@@ -102,8 +118,43 @@ fn bury_all() {
     }
 }
 
-/// Gives the program a `/run` of its own, where all state of a test goes.
-fn prepare() -> io::Result<()> {
+/// Gives the program a `/run` of its own, where all state of a test goes, and
+/// the folders of the machine as they are, but without a way to change them.
+fn prepare(network: Network) -> io::Result<()> {
     mount("tmpfs", "/run", "tmpfs", MountFlags::NOSUID, c"mode=755")?;
-    fs::create_dir("/run/lock")
+    fs::create_dir("/run/lock")?;
+    mount("tmpfs", LAYERS, "tmpfs", MountFlags::NOSUID, c"mode=755")?;
+    for folder in ["/etc", "/var/lib"] {
+        let layer = format!("{LAYERS}{folder}");
+        for part in ["upper", "work"] {
+            fs::create_dir_all(format!("{layer}/{part}"))?;
+        }
+        let options = format!("lowerdir={folder},upperdir={layer}/upper,workdir={layer}/work");
+        let options = CString::new(options)?;
+        mount(
+            "overlay",
+            folder,
+            "overlay",
+            MountFlags::NOSUID,
+            options.as_c_str(),
+        )?;
+    }
+    configure()?;
+    if network == Network::Host {
+        return Ok(());
+    }
+    let mut command = Command::new("ip");
+    command.args(["link", "set", "lo", "up"]);
+    let status = command.status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("`ip link set lo up`: {status}")))
+    }
+}
+
+/// Compilers in the background would only disturb: tests of them ask for them.
+fn configure() -> io::Result<()> {
+    fs::create_dir_all("/etc/containerd-shim-wasm")?;
+    fs::write("/etc/containerd-shim-wasm/config.toml", "aot = \"off\"\n")
 }

@@ -2,7 +2,10 @@
 //! guest, so close-on-exec closes nothing there.
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::os::fd::RawFd;
+
+use crate::error::{Context, Result};
 
 /// Closes a descriptor whose owner lives in the memory that was forked, and is
 /// never dropped here: forked processes end without running its destructor.
@@ -23,4 +26,18 @@ pub fn close_all_but_stdio() {
             close(fd);
         }
     }
+}
+
+/// Leaves what the shim gave as standard streams: what to work on, the folder of
+/// this program, and a pipe for complaints of a start that fails.
+pub fn quiet() -> Result<()> {
+    let what = "can't replace the standard streams";
+    let null = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .context("can't open /dev/null")?;
+    rustix::stdio::dup2_stdin(&null).context(what)?;
+    rustix::stdio::dup2_stdout(&null).context(what)?;
+    rustix::stdio::dup2_stderr(&null).context(what)
 }

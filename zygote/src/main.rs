@@ -4,6 +4,8 @@
 //! docs/design.md, "Processes".
 
 mod child_signal;
+mod compile;
+mod epoll;
 mod error;
 mod fds;
 mod fork;
@@ -17,19 +19,17 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "wasm-zygote is started by containerd-shim-wasm-v1:
-  wasm-zygote serve SOCKET   serve shims; standard input listens at SOCKET
-  wasm-zygote -v             print the version";
+  wasm-zygote serve SOCKET       serve shims; standard input listens at SOCKET
+  wasm-zygote compile [--wait] STORE KEY
+                                 make native code of the module on standard input
+  wasm-zygote -v                 print the version";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve", socket] => match zygote::serve(Path::new(socket)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("wasm-zygote: {error}");
-                ExitCode::FAILURE
-            }
-        },
+        ["serve", socket] => done(zygote::serve(Path::new(socket))),
+        ["compile", store, key] => done(compile::compile(Path::new(store), key, false)),
+        ["compile", "--wait", store, key] => done(compile::compile(Path::new(store), key, true)),
         ["-v"] => {
             println!(
                 "wasm-zygote {} (WasmEdge {})",
@@ -41,6 +41,16 @@ fn main() -> ExitCode {
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
+        }
+    }
+}
+
+fn done(result: error::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wasm-zygote: {error}");
+            ExitCode::FAILURE
         }
     }
 }

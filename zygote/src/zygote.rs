@@ -53,7 +53,7 @@ pub fn serve(path: &Path) -> Result<()> {
         is_full: false,
     };
     guest::warm_up();
-    quiet()?;
+    fds::quiet()?;
     loop {
         zygote.serve_until_idle()?;
         if zygote.retire(path, socket)? {
@@ -76,20 +76,6 @@ fn inherited_listener() -> Result<Listener> {
         .try_clone_to_owned()
         .context("can't take the listening socket")?;
     Ok(Listener::from(listener))
-}
-
-/// Leaves what the shim gave as standard streams: the socket, the folder of
-/// this program, and a pipe for complaints of a start that fails.
-fn quiet() -> Result<()> {
-    let what = "can't replace the standard streams";
-    let null = File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-        .context("can't open /dev/null")?;
-    rustix::stdio::dup2_stdin(&null).context(what)?;
-    rustix::stdio::dup2_stdout(&null).context(what)?;
-    rustix::stdio::dup2_stderr(&null).context(what)
 }
 
 struct Zygote {

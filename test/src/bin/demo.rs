@@ -12,7 +12,7 @@ use shim_test::{command, paths, sandbox, versions};
 
 fn main() -> ExitCode {
     // Nothing of the demo stays: containerd, its state and mounts are private to it.
-    sandbox::enter();
+    sandbox::enter(sandbox::Network::Host);
     let version = versions::newest();
     println!("Starting a private containerd {} ...", version.name);
     let options = Options {

@@ -18,7 +18,7 @@ use shim_test::task::Shim;
 use shim_test::{cgroup, ctr, wait};
 
 crate::tests! {
-    any: pause_and_resume, kill_while_paused, limits_can_change, out_of_memory_is_told, terminal, log_to_a_file;
+    any: pause_and_resume, pause_of_a_sleeper, kill_while_paused, limits_can_change, out_of_memory_is_told, terminal, log_to_a_file;
     wasm: checkpoint_says_no, log_to_a_program
 }
 
@@ -42,6 +42,17 @@ fn pause_and_resume(case: &Case) {
     live.expect_line("while paused");
     assert_eq!(status(case, &live.id), "RUNNING");
     live.close_stdin();
+    live.finish(LIMIT).expect_code(0);
+}
+
+/// The kernel interrupts some system calls when it thaws; no guest may see that.
+fn pause_of_a_sleeper(case: &Case) {
+    let mut live = case.run("a").guest(["nap", "1000"]).start();
+    live.expect_line("ready");
+    let ctr = &case.containerd.ctr;
+    ctr.call(&["tasks", "pause", &live.id]).expect_code(0);
+    ctr.call(&["tasks", "resume", &live.id]).expect_code(0);
+    live.expect_line("woke");
     live.finish(LIMIT).expect_code(0);
 }
 

@@ -8,8 +8,8 @@ use shim_test::guest_image::{GUEST, NATIVE};
 use shim_test::{processes, wait};
 
 crate::tests! {
-    any: exec_output_and_code, exec_native, exec_of_nothing, exec_is_killed_with_its_container, exec_in_pids, exec_events;
-    wasm: exec_module_in_native_container
+    any: exec_output_and_code, exec_native, exec_of_nothing, exec_is_killed_with_its_container, exec_in_pids, exec_events, exec_has_the_seccomp_filter;
+    wasm: exec_module_in_native_container, exec_has_its_own_entrypoint
 }
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -138,5 +138,30 @@ fn exec_module_in_native_container(case: &Case) {
     let text = output.stderr_text();
     assert!(text.contains("native program"), "{}", output.describe());
     exec(case, &id, "two", &[NATIVE, "hello"]).expect_code(0);
+    end(case, &id);
+}
+
+fn exec_has_the_seccomp_filter(case: &Case) {
+    for (suffix, flags, mode) in [("a", &["--seccomp"][..], 2), ("b", &[], 0)] {
+        let id = case.id(suffix);
+        let run = case.run(suffix).flags(flags.iter().copied());
+        run.program(NATIVE, ["sleep"]).detach();
+        let output = exec(case, &id, "one", &[NATIVE, "id"]).success();
+        let line = format!("Seccomp:\t{mode}");
+        assert!(output.lines().any(|other| other == line), "{output}");
+        end(case, &id);
+    }
+}
+
+/// The annotation is for the container's own program; a fragment counts.
+fn exec_has_its_own_entrypoint(case: &Case) {
+    let id = case.id("a");
+    let annotation = "io.containerd.wasm.entrypoint=other";
+    let run = case.run("a").flags(["--annotation", annotation]);
+    let program = format!("{GUEST}#_start");
+    run.program(&program, ["sleep"]).detach();
+    let of = |exec_id, program| exec(case, &id, exec_id, &[program]).success();
+    assert_eq!(of("one", "/job/both.wasm"), "main\n[/job/both.wasm]\n");
+    assert_eq!(of("two", "/job/both.wasm#other"), "other\n");
     end(case, &id);
 }

@@ -4,6 +4,7 @@
 //! `CONTAINERD_VERSION::test`, those that need no containerd `once::test`. With `TEST_RUNTIME=io.containerd.runc.v2` those
 //! that hold for any runtime run against runc, to check the tests themselves.
 
+mod aot;
 mod basic;
 mod cleanup;
 mod confinement;
@@ -32,11 +33,13 @@ mod stdio;
 mod suite;
 
 use std::process::exit;
-use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
+use shim_test::containerd::Containerd;
 use shim_test::instance::Instance;
-use shim_test::{paths, sandbox, versions};
+// For `crate::tests!`.
+use shim_test::tests;
+use shim_test::{sandbox, versions};
 
 /// Slow ones first, so that the two threads end at about the same time.
 const SUITES: &[&[suite::Test]] = &[
@@ -64,47 +67,26 @@ const SUITES: &[&[suite::Test]] = &[
     memory::TESTS,
     network::TESTS,
     hygiene::TESTS,
+    aot::TESTS,
 ];
 
 fn main() {
     let mut arguments = Arguments::from_args();
     if !arguments.list {
-        sandbox::enter();
+        sandbox::enter(sandbox::Network::Host);
     }
     // What the tests measure is containerd's; more threads only disturb it.
     arguments.test_threads.get_or_insert(2);
     let mut trials = Vec::new();
     let mut previous = None;
     for version in versions::all() {
-        let instance = Instance::new(version, previous);
-        trials.extend(trials_of(&instance, &arguments));
+        let instance = Instance::<Containerd>::new(version, previous);
+        let tests = SUITES.iter().copied().flatten().chain(cleanup::TESTS);
+        trials.extend(shim_test::suite::trials(&instance, tests, &arguments));
         previous = Some(instance);
     }
     trials.extend(pack::once());
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(previous);
     exit(if conclusion.has_failed() { 101 } else { 0 });
-}
-
-/// The tests of one version, the search for leaks last.
-fn trials_of(instance: &Arc<Instance>, arguments: &Arguments) -> Vec<Trial> {
-    let tests = SUITES.iter().copied().flatten().chain(cleanup::TESTS);
-    let mut selected = 0;
-    let mut trials: Vec<_> = tests
-        .map(|test| {
-            let name = format!("{}::{}", instance.version.name, test.name);
-            let ignored = test.wasm_only && !paths::runs_wasm();
-            selected += usize::from(suite::is_selected(arguments, &name, ignored));
-            let instance = Arc::clone(instance);
-            let run = move || instance.test(test.name, test.run).map_err(Failed::from);
-            Trial::test(name, run).with_ignored_flag(ignored)
-        })
-        .collect();
-    let name = format!("{}::nothing_left_behind", instance.version.name);
-    instance.expect(selected, suite::is_selected(arguments, &name, false));
-    let instance = Arc::clone(instance);
-    trials.push(Trial::test(name, move || {
-        instance.check_nothing_left().map_err(Failed::from)
-    }));
-    trials
 }

@@ -6,8 +6,9 @@ use wasmedge_sdk::config::{CommonConfigOptions, Config, ConfigBuilder, RuntimeCo
 use wasmedge_sdk::wasi::WasiModule;
 use wasmedge_sdk::{LogManager, WasmEdgeResult};
 
-use super::file;
+use super::artifact::Given;
 use super::link::{self, Import};
+use super::loader::{Configs, Loader};
 use super::module::Module;
 
 /// A Wasm program that was found to have all that it needs.
@@ -27,19 +28,30 @@ pub struct Job {
 }
 
 impl Job {
-    /// `file`: the program, a module. An error is one sentence for the user.
-    pub fn prepare(workload: &Workload, program: &Candidate, file: File) -> Result<Self, String> {
+    /// The program is a module; with it come those of its import modules that
+    /// are not in the container. An error is one sentence for the user.
+    pub fn prepare(
+        workload: &Workload,
+        program: &Candidate,
+        (file, given): (File, Vec<Given>),
+        loader: &Loader<'_>,
+    ) -> Result<Self, String> {
         // What WasmEdge has to say is said once, by us.
         LogManager::log_off();
-        let config =
-            |pages| config(pages).map_err(|error| format!("WasmEdge can't be set up: {error}"));
+        let config = |pages, interpreted| {
+            config(pages, interpreted).map_err(|error| format!("WasmEdge can't be set up: {error}"))
+        };
         let mut budget = Budget::new(workload.memory_limit);
-        let loading = config(budget.max_pages())?;
-        let bytes = file::module(file, &program.path, &mut budget)?;
-        let entry = Module::load(&loading, &program.path, &bytes)?;
+        let pages = budget.max_pages();
+        let (interpreted, native) = (config(pages, true)?, config(pages, false)?);
+        let configs = Configs {
+            interpreted: &interpreted,
+            native: &native,
+        };
+        let entry = loader.load(configs, &program.path, file, &mut budget)?;
         let wasi = WasiModule::create(None, None, None)
             .map_err(|error| format!("WASI can't be set up: {error}"))?;
-        let imports = link::load(&loading, workload, &mut budget)?;
+        let imports = link::load(loader, configs, link::wanted(workload, given)?, &mut budget)?;
         link::check(&wasi, &imports, &entry)?;
         let function = workload.function(program).to_owned();
         if function.is_empty() {
@@ -50,7 +62,7 @@ impl Job {
         }
         entry.check_callable(&function)?;
         Ok(Self {
-            config: config(budget.max_pages())?,
+            config: config(budget.max_pages(), !loader.has_native())?,
             wasi,
             imports,
             // `_start` of a command does what `_initialize` would do.
@@ -62,12 +74,9 @@ impl Job {
     }
 }
 
-/// Interpreted always: native code inside a module file (a custom section of
-/// WasmEdge's) is not of our making and must not run.
-///
 /// `pages`: the most that a linear memory may have.
-fn config(pages: u32) -> WasmEdgeResult<Config> {
-    ConfigBuilder::new(CommonConfigOptions::default().interpreter_mode(true))
+fn config(pages: u32, interpreted: bool) -> WasmEdgeResult<Config> {
+    ConfigBuilder::new(CommonConfigOptions::default().interpreter_mode(interpreted))
         .with_runtime_config(RuntimeConfigOptions::default().max_memory_pages(pages))
         .build()
 }
@@ -77,6 +86,7 @@ fn config(pages: u32) -> WasmEdgeResult<Config> {
 pub fn warm_up() {
     LogManager::log_off();
     // The smallest module there is: magic and version. Nothing of a guest.
-    let _ = config(1).map(|config| Module::load(&config, Path::new(""), b"\0asm\x01\0\0\0"));
+    let _ = config(1, true).map(|config| Module::load(&config, Path::new(""), b"\0asm\x01\0\0\0"));
     let _ = WasiModule::create(None, None, None);
+    super::library::platform();
 }

@@ -1,11 +1,14 @@
 //! The guest: what runs as the container's init process, inside all that
 //! confines it. Everything hostile (the program file, its code) is met here.
 
-mod apparmor;
+mod artifact;
 mod capabilities;
 mod file;
+mod host_proc;
 mod job;
+mod library;
 mod link;
+mod loader;
 mod module;
 mod native;
 mod preopens;
@@ -17,7 +20,7 @@ mod wasi;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use ipc::Channel;
@@ -29,8 +32,11 @@ use oci::{Bundle, Workload};
 
 use crate::error::{Context, Result};
 use crate::fds;
-use apparmor::HostProc;
+pub use artifact::Artifact;
+use host_proc::HostProc;
 pub use job::warm_up;
+use library::Library;
+use loader::Loader;
 pub use module::version as wasmedge_version;
 use program::Program;
 use verdict::Reporter;
@@ -44,10 +50,13 @@ pub struct Guest(Rc<Inner>);
 struct Inner {
     workload: Workload,
     proc: HostProc,
+    library: Library,
     reporter: Reporter,
     /// The launcher's connection to the shim, which is not the guest's to hold.
     connection: RawFd,
     added: Option<Added>,
+    /// The program, if it is not in the container; until it is loaded.
+    artifact: RefCell<Option<Artifact>>,
     program: RefCell<Option<Program>>,
     home: RefCell<Option<String>>,
 }
@@ -67,13 +76,17 @@ impl Inner {
         }
         capabilities::confine(spec)
             .map_err(|error| format!("capabilities can't be dropped: {error}"))?;
+        let loader = Loader::new(&self.library, &self.proc);
         let Some(added) = &self.added else {
-            return Program::load(&self.workload, &self.proc);
+            return match self.artifact.take() {
+                Some(artifact) => Program::of_artifact(&self.workload, artifact, &loader),
+                None => Program::load(&self.workload, &loader),
+            };
         };
         if let Some(filter) = &added.seccomp {
             seccomp::apply(filter)?;
         }
-        match Program::load(&self.workload, &self.proc)? {
+        match Program::load(&self.workload, &loader)? {
             Program::Module(_) if added.shows_kernel => Err(
                 "a WebAssembly module can't be added to a container of a native program: \
                  it would see the kernel's /proc; run it in a container of its own"
@@ -92,17 +105,30 @@ impl Inner {
 
 impl Guest {
     /// To be called with the host's mounts in sight.
-    pub fn new(workload: Workload, reporter: Reporter, connection: &Channel) -> Result<Self> {
+    pub fn new(
+        workload: Workload,
+        reporter: Reporter,
+        connection: &Channel,
+        library: Option<OwnedFd>,
+    ) -> Result<Self> {
         let proc = HostProc::open().context("can't open /proc")?;
         Ok(Self(Rc::new(Inner {
             proc,
+            library: Library::new(library),
             workload,
             reporter,
             connection: connection.as_raw_fd(),
             added: None,
+            artifact: RefCell::new(None),
             program: RefCell::new(None),
             home: RefCell::new(None),
         })))
+    }
+
+    /// For a container whose program came by itself.
+    pub fn made_of(self, artifact: Option<Artifact>) -> Self {
+        self.0.artifact.replace(artifact);
+        self
     }
 
     /// For a process that is added to a running container. `shows_kernel`: the

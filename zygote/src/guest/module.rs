@@ -4,7 +4,7 @@ use std::path::Path;
 use oci::Format;
 use wasmedge_sdk::config::Config;
 use wasmedge_sdk::error::{CoreError, WasmEdgeError};
-use wasmedge_sdk::{ExternalInstanceType, FuncType};
+use wasmedge_sdk::{ExternalInstanceType, FuncType, WasmEdgeResult};
 
 /// What a reactor wants called before anything else (WASI preview 1).
 pub const INITIALIZE: &str = "_initialize";
@@ -33,16 +33,26 @@ impl Module {
                 reason(&error)
             )
         })?;
+        Ok(Self::new(ast, shown))
+    }
+
+    /// A module's native code in place of the module. `path` is the module's.
+    pub fn native(config: &Config, path: &Path, code: &Path) -> WasmEdgeResult<Self> {
+        let ast = wasmedge_sdk::Module::from_file(Some(config), code)?;
+        Ok(Self::new(ast, path.display().to_string()))
+    }
+
+    fn new(ast: wasmedge_sdk::Module, shown: String) -> Self {
         let exports = ast
             .exports()
             .iter()
             .map(|export| (export.name().into_owned(), export.ty().ok()))
             .collect();
-        Ok(Self {
+        Self {
             ast,
             shown,
             exports,
-        })
+        }
     }
 
     /// The names of the modules that it imports from, each once.

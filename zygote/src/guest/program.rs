@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use nix::unistd::{AccessFlags, access, getgid, getuid};
 use oci::{Candidate, Format, Workload};
 
-use super::apparmor::HostProc;
+use super::artifact::{Artifact, Given};
 use super::file;
 use super::job::Job;
+use super::loader::Loader;
 use crate::error::shorten;
 
 /// A program that was found and may be run.
@@ -20,11 +21,53 @@ impl Program {
     /// Finds the workload's program in the container, tells by its first bytes
     /// what it is, and loads it if it is a Wasm module. Runs as the container's
     /// user, confined. An error is one sentence for the user.
-    pub fn load(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
-        Self::find(workload, proc).map_err(shorten)
+    pub fn load(workload: &Workload, loader: &Loader<'_>) -> Result<Self, String> {
+        let found = match workload.without_init() {
+            Some(inner) => Self::behind_init(workload, &inner, loader),
+            None => Self::find(workload, loader),
+        };
+        found.map_err(shorten)
     }
 
-    fn find(workload: &Workload, proc: &HostProc) -> Result<Self, String> {
+    /// Loads the program that came by itself. `process.args[0]` names no file
+    /// then: it is what the program is told that its name is.
+    pub fn of_artifact(
+        workload: &Workload,
+        artifact: Artifact,
+        loader: &Loader<'_>,
+    ) -> Result<Self, String> {
+        let inner = workload.without_init();
+        let workload = inner.as_ref().unwrap_or(workload);
+        let program = workload.without_file(&artifact.program.path);
+        let (file, imports) = (artifact.program.file, artifact.imports);
+        Self::module(workload, &program, (file, imports), loader).map_err(shorten)
+    }
+
+    /// `given`: the program, and the import modules that came with it.
+    fn module(
+        workload: &Workload,
+        program: &Candidate,
+        given: (File, Vec<Given>),
+        loader: &Loader<'_>,
+    ) -> Result<Self, String> {
+        if let Some(profile) = &workload.apparmor_profile {
+            loader.proc().change_profile(profile)?;
+        }
+        let job = Job::prepare(workload, program, given, loader)?;
+        Ok(Self::Module(Box::new(job)))
+    }
+
+    /// Docker's init passes signals on and buries orphans. A Wasm guest ends on
+    /// signals without it and has no children, and is nothing that an init could
+    /// execute: it runs alone.
+    fn behind_init(init: &Workload, inner: &Workload, loader: &Loader<'_>) -> Result<Self, String> {
+        match Self::find(inner, loader)? {
+            module @ Self::Module(_) => Ok(module),
+            Self::Native(_) => Self::find(init, loader),
+        }
+    }
+
+    fn find(workload: &Workload, loader: &Loader<'_>) -> Result<Self, String> {
         let (found, file) = find(workload)?;
         let path = found.path.clone();
         let Some(mut file) = file else {
@@ -34,18 +77,14 @@ impl Program {
         let shown = path.display();
         match Format::of(&head) {
             Format::Module | Format::Component | Format::UnknownWasm => {
-                if let Some(profile) = &workload.apparmor_profile {
-                    proc.change_profile(profile)?;
-                }
-                let job = Job::prepare(workload, &found, file)?;
-                Ok(Self::Module(Box::new(job)))
+                Self::module(workload, &found, (file, Vec::new()), loader)
             }
             Format::Unknown => Err(format!(
                 "{shown} is no program: neither a WebAssembly module (\\0asm), \
                  nor an ELF program, nor a script (#!)"
             )),
             Format::Native if access(&path, AccessFlags::X_OK).is_err() => Err(format!(
-                "{shown} is a native program that user {}:{} may not execute",
+                "{shown} is a native program that user {}:{} may not execute: permission denied",
                 getuid(),
                 getgid()
             )),
@@ -76,6 +115,9 @@ fn native(workload: &Workload, found: Candidate) -> Result<Program, String> {
 
 /// The first candidate that is a file, opened; not opened if it may be run but
 /// not read, as a native program may.
+///
+/// Docker's exit codes come from words in these errors: 127 from "no such file
+/// or directory", 126 from "permission denied" and "is a directory".
 fn find(workload: &Workload) -> Result<(Candidate, Option<File>), String> {
     let mut denied = None;
     let mut folder = None;
@@ -108,14 +150,14 @@ fn find(workload: &Workload) -> Result<(Candidate, Option<File>), String> {
             getuid(),
             getgid()
         ),
-        (None, Some(path)) => format!("{} is a folder, not a file to run", path.display()),
+        (None, Some(path)) => format!("{} is a directory, not a file to run", path.display()),
         (None, None) => {
             let tried: Vec<_> = candidates
                 .iter()
                 .map(|candidate| candidate.path.display().to_string())
                 .collect();
             format!(
-                "no such file in the container: {:?} (process.args[0]); looked for {}",
+                "no such file or directory in the container: {:?} (process.args[0]); looked for {}",
                 workload.args[0],
                 tried.join(", ")
             )

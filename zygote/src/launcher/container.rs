@@ -14,9 +14,9 @@ use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{hide, keyring, mounts};
+use super::{Streams, hide, keyring, mounts};
 use crate::error::{Context, Error, Result};
-use crate::guest::{Guest, Verdict};
+use crate::guest::{Artifact, Guest, Verdict};
 
 /// A container whose init process waits to be started.
 pub struct Created {
@@ -28,7 +28,13 @@ pub struct Created {
 }
 
 impl Created {
-    pub fn create(launch: &Launch, stdio: [OwnedFd; 3], connection: &Channel) -> Result<Self> {
+    /// `artifact`: the program, if it is not in the container.
+    pub fn create(
+        launch: &Launch,
+        streams: Streams,
+        artifact: Option<Artifact>,
+        connection: &Channel,
+    ) -> Result<Self> {
         let bundle = Bundle::load(&launch.bundle)?;
         let workload = Workload::from_spec(&bundle.spec)?;
         check_apparmor(&workload)?;
@@ -45,8 +51,8 @@ impl Created {
         }
         let limit = workload.memory_limit;
         let (verdict, reporter) = Verdict::channel()?;
-        let guest = Guest::new(workload, reporter, connection)?;
-        let built = build(launch, stdio, guest);
+        let guest = Guest::new(workload, reporter, connection, streams.library)?.made_of(artifact);
+        let built = build(launch, streams.stdio, guest);
         // The guest's side says in one sentence what is wrong with a program;
         // libcontainer would wrap it into layers of other errors.
         let verdict = match verdict.receive() {

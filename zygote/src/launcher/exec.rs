@@ -12,7 +12,7 @@ use oci::spec::Process;
 use oci::{Bundle, Workload};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{hide, keyring};
+use super::{Streams, hide, keyring};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -21,7 +21,7 @@ use crate::guest::{Guest, Verdict};
 pub fn exec(
     launch: &Launch,
     file: &Path,
-    [stdin, stdout, stderr]: [OwnedFd; 3],
+    Streams { stdio, library }: Streams,
     connection: &Channel,
 ) -> Result<(i32, OwnedFd)> {
     let bundle = Bundle::load(&launch.bundle)?;
@@ -37,8 +37,9 @@ pub fn exec(
     let text = serde_json::to_vec(&process).unwrap_or_default();
     std::fs::write(file, text).context("can't write the added process's description")?;
     let (verdict, reporter) = Verdict::channel()?;
-    let guest = Guest::new(workload, reporter, connection)?
+    let guest = Guest::new(workload, reporter, connection, library)?
         .added_to(&bundle, shows_kernel(launch, &bundle)?);
+    let [stdin, stdout, stderr] = stdio;
     let built = ContainerBuilder::new(launch.id.clone(), SyscallType::default())
         .with_root_path(&launch.state)?
         .with_executor(guest)

@@ -17,6 +17,7 @@ use ipc::{Channel, FromLauncher, ToLauncher};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::error::{Error, Result, shorten};
+use crate::guest::Artifact;
 use container::Created;
 
 /// Serves one container's connection; returns the exit code of the process.
@@ -39,8 +40,10 @@ pub fn run(connection: Channel) -> i32 {
 fn serve(connection: &Channel) -> Result<()> {
     let (request, fds) = connection.recv::<ToLauncher>()?;
     match request {
-        ToLauncher::Create(launch) => {
-            let mut created = Created::create(&launch, stdio(fds)?, connection)?;
+        ToLauncher::Create { launch, modules } => {
+            let (streams, fds) = streams(fds, modules.len())?;
+            let artifact = Artifact::new(modules, fds);
+            let mut created = Created::create(&launch, streams, artifact, connection)?;
             if let Err(error) = created.announce(connection) {
                 // The shim went away meanwhile: nobody else knows of this container.
                 created.discard();
@@ -53,7 +56,7 @@ fn serve(connection: &Channel) -> Result<()> {
             connection.send(&FromLauncher::Started, &[])?;
         }
         ToLauncher::Exec { launch, process } => {
-            let (pid, pidfd) = exec::exec(&launch, &process, stdio(fds)?, connection)?;
+            let (pid, pidfd) = exec::exec(&launch, &process, streams(fds, 0)?.0, connection)?;
             let created = FromLauncher::Created { pid };
             if let Err(error) = connection.send(&created, &[pidfd.as_fd()]) {
                 // Nobody else knows of this process.
@@ -74,7 +77,23 @@ fn serve(connection: &Channel) -> Result<()> {
     Ok(())
 }
 
-fn stdio(fds: Vec<OwnedFd>) -> Result<[OwnedFd; 3]> {
-    <[OwnedFd; 3]>::try_from(fds)
-        .map_err(|_| Error::OutOfOrder("a process without stdin, stdout and stderr"))
+/// The descriptors of a process to be made.
+pub struct Streams {
+    stdio: [OwnedFd; 3],
+    /// To the shim's store of native code, if it may be asked.
+    library: Option<OwnedFd>,
+}
+
+/// Also returns the descriptors of so many modules.
+fn streams(fds: Vec<OwnedFd>, modules: usize) -> Result<(Streams, Vec<OwnedFd>)> {
+    let mut fds = fds.into_iter();
+    let stdio: Vec<_> = fds.by_ref().take(3).collect();
+    let stdio = <[OwnedFd; 3]>::try_from(stdio)
+        .map_err(|_| Error::OutOfOrder("a process without stdin, stdout and stderr"))?;
+    let files: Vec<_> = fds.by_ref().take(modules).collect();
+    if files.len() != modules {
+        return Err(Error::OutOfOrder("a module without its file"));
+    }
+    let library = fds.next();
+    Ok((Streams { stdio, library }, files))
 }

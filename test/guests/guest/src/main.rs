@@ -36,6 +36,8 @@ fn run(command: &str, rest: &[&str], all: &[String]) -> io::Result<()> {
             eprintln!("{err}");
         }
         ("sleep", []) => sleep_forever()?,
+        ("nap", [milliseconds]) => nap(number(milliseconds)?)?,
+        ("talk", []) => talk()?,
         ("write", [path, text]) => fs::write(path, text)?,
         ("read", [path]) => io::stdout().write_all(&fs::read(path)?)?,
         ("head", [path, bytes]) => head(path, number(bytes)?)?,
@@ -81,6 +83,22 @@ fn sleep_forever() -> io::Result<()> {
     loop {
         std::thread::sleep(std::time::Duration::from_secs(3600));
     }
+}
+
+/// Says "ready", and "woke" after one sleep.
+fn nap(milliseconds: u64) -> io::Result<()> {
+    println!("ready");
+    io::stdout().flush()?;
+    std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+    println!("woke");
+    Ok(())
+}
+
+/// Says "ready", then what it reads.
+fn talk() -> io::Result<()> {
+    println!("ready");
+    io::stdout().flush()?;
+    io::copy(&mut io::stdin(), &mut io::stdout()).map(drop)
 }
 
 /// Prints the first bytes of a file that may have no end, in hexadecimal.

@@ -1,0 +1,79 @@
+//! The tests of one version of a server, as libtest-mimic takes them.
+
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::instance::{Instance, Server};
+use crate::paths;
+
+/// One test, to be run on each version. `C` is what it is given.
+#[derive(Debug)]
+pub struct Test<C: 'static> {
+    pub name: &'static str,
+    pub run: fn(&C),
+    /// Says nothing about a runtime for native programs.
+    pub wasm_only: bool,
+}
+
+/// Named `VERSION::test`; the search for leaks comes last.
+pub fn trials<S>(
+    instance: &Arc<Instance<S>>,
+    tests: impl Iterator<Item = &'static Test<S::Case>>,
+    arguments: &Arguments,
+) -> Vec<Trial>
+where
+    S: Server + Send + Sync + 'static,
+    S::Version: Send + Sync,
+{
+    let mut selected = 0;
+    let mut trials: Vec<_> = tests
+        .map(|test| {
+            let name = format!("{}::{}", instance.name(), test.name);
+            let ignored = test.wasm_only && !paths::runs_wasm();
+            selected += usize::from(is_selected(arguments, &name, ignored));
+            let instance = Arc::clone(instance);
+            let run = move || instance.test(test.name, test.run).map_err(Failed::from);
+            Trial::test(name, run).with_ignored_flag(ignored)
+        })
+        .collect();
+    let name = format!("{}::nothing_left_behind", instance.name());
+    instance.expect(selected, is_selected(arguments, &name, false));
+    let instance = Arc::clone(instance);
+    trials.push(Trial::test(name, move || {
+        instance.check_nothing_left().map_err(Failed::from)
+    }));
+    trials
+}
+
+/// Whether libtest-mimic will run a test of this name. It does not tell by
+/// itself; a server has to be ended after the last one.
+fn is_selected(arguments: &Arguments, name: &str, ignored: bool) -> bool {
+    let matches = |pattern: &String| {
+        if arguments.exact {
+            name == pattern
+        } else {
+            name.contains(pattern.as_str())
+        }
+    };
+    let runs = match (arguments.ignored, arguments.include_ignored) {
+        (true, _) => ignored,
+        (_, true) => true,
+        _ => !ignored,
+    };
+    runs && !arguments.list
+        && !arguments.skip.iter().any(matches)
+        && arguments.filter.as_ref().is_none_or(matches)
+}
+
+/// `tests! { any: a, b; wasm: c }` makes the `TESTS` of a module from functions
+/// of a `Case`: `any` hold for each runtime, so runc passes them too.
+#[macro_export]
+macro_rules! tests {
+    (any: $($any:ident),*; wasm: $($wasm:ident),* $(,)?) => {
+        pub const TESTS: &[$crate::suite::Test<Case>] = &[
+            $($crate::suite::Test { name: stringify!($any), run: $any, wasm_only: false },)*
+            $($crate::suite::Test { name: stringify!($wasm), run: $wasm, wasm_only: true },)*
+        ];
+    };
+}

@@ -1,0 +1,127 @@
+//! `wasm-zygote compile`: makes native code of one module, for the store that
+//! guests get it from.
+//!
+//! The compiler meets a hostile module, so that it runs as nobody, without a
+//! network and files, with limited time and memory; this process, which is
+//! root, hands it bytes and stores what comes back.
+
+mod confine;
+mod entry;
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use ipc::{Channel, FromCompiler};
+use nix::sys::wait::{WaitStatus, waitpid};
+use wasmedge_sdk::config::{CommonConfigOptions, CompilerConfigOptions, ConfigBuilder};
+use wasmedge_sdk::{Compiler, CompilerOptimizationLevel, CompilerOutputFormat, WasmEdgeResult};
+
+use crate::error::{Context, Error, Result};
+use crate::fds;
+use crate::fork::fork;
+use entry::Entry;
+
+/// A module that is longer is not compiled, in bytes.
+const LONGEST: u64 = 512 << 20;
+
+/// A module of more bytes is compiled quickly first, and well afterwards: the
+/// latter takes minutes for the largest.
+const QUICK_FIRST: usize = 1 << 20;
+
+/// Compiles the module on standard input, whose hash is the end of `key`, into
+/// the folder `store`. Nothing to do if that is done, or being done; `wait`
+/// waits for the latter. Returns when there is code; better code may be made
+/// after that.
+pub fn compile(store: &Path, key: &str, wait: bool) -> Result<()> {
+    // Not for the end of the shim, or of its pod.
+    let _ = rustix::process::setsid();
+    let Some(entry) = Entry::claim(store, key, wait)? else {
+        return Ok(());
+    };
+    let bytes = read_module().context("can't read the module")?;
+    // The module's file keeps its container's root file system in use.
+    fds::quiet()?;
+    // The file may have changed since it was asked for, or be too long.
+    if !key.ends_with(blake3::hash(&bytes).to_hex().as_str()) {
+        return Err(Error::Guest("the module is not the one of the key".into()));
+    }
+    if bytes.len() <= QUICK_FIRST {
+        return fill(&entry, &bytes, CompilerOptimizationLevel::O2);
+    }
+    fill(&entry, &bytes, CompilerOptimizationLevel::O0)?;
+    fork(|| i32::from(fill(&entry, &bytes, CompilerOptimizationLevel::O2).is_err()))?;
+    // The child's from here on, and gone with it.
+    std::mem::forget(entry);
+    Ok(())
+}
+
+fn fill(entry: &Entry, bytes: &[u8], level: CompilerOptimizationLevel) -> Result<()> {
+    let compiled = run_compiler(bytes, level, entry.folder());
+    match compiled {
+        Ok(code) => entry.store(code),
+        Err(error) => {
+            entry.note_failure(&error.to_string())?;
+            Err(error)
+        }
+    }
+}
+
+fn read_module() -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut file = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    // Who has asked has read it.
+    file.rewind()?;
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Has a confined child compile; returns the file that it made, which is in
+/// memory and gone when it is closed.
+fn run_compiler(bytes: &[u8], level: CompilerOptimizationLevel, store: &Path) -> Result<File> {
+    let (ours, theirs) = Channel::pair()?;
+    let child = fork(|| {
+        let told = match compile_confined(bytes, level, store) {
+            Ok(code) => theirs.send(&FromCompiler::Compiled, &[code.as_fd()]),
+            Err(error) => {
+                let reason = crate::error::shorten(error.to_string());
+                theirs.send(&FromCompiler::Failed { reason }, &[])
+            }
+        };
+        i32::from(told.is_err())
+    })?;
+    drop(theirs);
+    let heard = ours.recv::<FromCompiler>();
+    let ended = waitpid(child, None);
+    match heard {
+        Ok((FromCompiler::Compiled, fds)) => match <[OwnedFd; 1]>::try_from(fds) {
+            Ok([code]) => Ok(File::from(code)),
+            Err(_) => Err(Error::OutOfOrder("code without a file")),
+        },
+        Ok((FromCompiler::Failed { reason }, _)) => Err(Error::Guest(reason)),
+        Err(_) => Err(Error::Guest(match ended {
+            Ok(WaitStatus::Signaled(_, signal, _)) => format!("the compiler was ended by {signal}"),
+            _ => "the compiler ended without a word".into(),
+        })),
+    }
+}
+
+fn compile_confined(bytes: &[u8], level: CompilerOptimizationLevel, store: &Path) -> Result<File> {
+    confine::confine(store)?;
+    compile_to(bytes, level)
+        .map_err(|error| Error::Guest(format!("WasmEdge can't compile it: {error}")))?;
+    File::open("/code.so").context("the compiler made no file")
+}
+
+fn compile_to(bytes: &[u8], level: CompilerOptimizationLevel) -> WasmEdgeResult<()> {
+    let options = CompilerConfigOptions::default()
+        .optimization_level(level)
+        .out_format(CompilerOutputFormat::Native);
+    let config = ConfigBuilder::new(CommonConfigOptions::default())
+        .with_compiler_config(options)
+        .build()?;
+    Compiler::new(Some(&config))?
+        .compile_from_bytes(bytes, "code", "/")
+        .map(drop)
+}
