@@ -10,6 +10,8 @@ pub enum Error {
     Runtime(std::io::Error),
     #[error("can't reach containerd at {address} to read the image's modules: {reason}")]
     Connect { address: String, reason: String },
+    #[error("can't give up root's rights before the image is read: {0}")]
+    Confine(rustix::io::Errno),
     #[error("containerd did not give the image's modules within {} s", .0.as_secs())]
     TooSlow(std::time::Duration),
     #[error("containerd can't say {what}: {}", .status.message())]

@@ -3,12 +3,15 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 
 use ipc::ModuleFile;
-use oci::artifact::{self, MAX_MANIFEST, ModuleLayer};
+use oci::artifact::{self, MAX_MANIFEST, MAX_MODULES, ModuleLayer};
 use tonic::Code;
 
 use crate::error::{Error, Result};
 use crate::sealed::Writer;
 use crate::store::Store;
+
+/// Each is a descriptor on its way to the guest.
+const _: () = assert!(MAX_MODULES <= ipc::MAX_MODULES);
 
 /// A module, its content checked against its digest.
 pub struct Module {

@@ -6,6 +6,7 @@
 //! the shim's connection; one message goes back, with each module as a sealed
 //! file in memory. See docs/design.md, "Artifacts".
 
+mod confine;
 mod connection;
 mod error;
 mod image;
@@ -94,6 +95,7 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Args> {
 
 async fn modules(args: &Args) -> Result<Option<Vec<Module>>> {
     let mut store = Store::connect(&args.address, &args.namespace).await?;
+    confine::confine().map_err(Error::Confine)?;
     match &args.wanted {
         Wanted::Container(id) => match store.image_of(id).await? {
             Some(name) => image::modules(&mut store, &name).await,

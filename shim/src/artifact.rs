@@ -11,15 +11,18 @@ use crate::error::Result;
 
 /// The modules of a container that is made of an artifact.
 ///
-/// Only a container whose program is not in its files can be one. To look for
-/// it is all that other containers pay, and no guess: an artifact's root is
-/// empty at first, but not when the container is started again. The rootfs is
-/// mounted.
+/// One that no annotation names is only looked for if the container's program
+/// is not in its files. To look for that is all that other containers pay, and
+/// no guess: an artifact's root is empty at first, but not when the container is
+/// started again. The rootfs is mounted.
 pub async fn modules(bundle: &Bundle, id: &str, content: &Content) -> Result<Modules> {
     // What is wrong with a bundle the launcher says.
     let Ok(workload) = Workload::from_spec(&bundle.spec) else {
         return Ok(Modules::default());
     };
+    if let Some(name) = &workload.wishes.artifact {
+        return content.modules(Whose::Image(name)).await;
+    }
     let workload = workload.without_init().unwrap_or(workload);
     let files = Files::of(bundle);
     let candidates = workload.candidates();
@@ -29,11 +32,7 @@ pub async fn modules(bundle: &Bundle, id: &str, content: &Content) -> Result<Mod
     {
         return Ok(Modules::default());
     }
-    let whose = match &workload.wishes.artifact {
-        Some(name) => Whose::Image(name),
-        None => Whose::Container(id),
-    };
-    content.modules(whose).await
+    content.modules(Whose::Container(id)).await
 }
 
 /// What a container will find at its paths, seen from the host.
