@@ -76,6 +76,7 @@ impl Artifact {
         let config = json!({
             "architecture": "wasm", "os": "wasip1", "created": "1970-01-01T00:00:00Z",
             // Of layers that are a file system, which these are not.
+            "layerDigests": layers.iter().map(|layer| &layer["digest"]).collect::<Vec<_>>(),
             "rootfs": {"type": "layers", "diff_ids": []},
         });
         let manifest = json!({

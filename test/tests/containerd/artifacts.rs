@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use shim_test::artifact::Artifact;
@@ -11,7 +10,7 @@ use shim_test::containerd::{Containerd, Options};
 use shim_test::ctr::Ctr;
 use shim_test::run::Run;
 use shim_test::shell::Shell;
-use shim_test::{command, guest_image, packer, paths, processes};
+use shim_test::{guest_image, packer, paths, processes};
 
 use crate::aot::{WAIT, code_of_sleeping};
 use crate::errors::expect_refusal_of;
@@ -190,9 +189,8 @@ fn artifact_files_stay_out(case: &Case) {
         .layer(WASM, Some("guest.wasm"), guest("guest.wasm"))
         .layer(WASM, Some("math.wasm"), guest("imports/math.wasm"));
     import(case, &artifact);
-    let flags = ["--user", "1000:1000", "--read-only"];
     let mut live = run(case, "a")
-        .flags(flags)
+        .flags(["--read-only"])
         .program("app", ["sleep"])
         .start();
     live.expect_line("math");
@@ -208,7 +206,9 @@ fn artifact_files_stay_out(case: &Case) {
     };
     assert_eq!(held(pid), Vec::<PathBuf>::new());
     let shim = processes::shims(case.containerd.namespace());
-    let shim = shim.iter().find(|shim| shim.args.contains(&live.id));
+    let shim = shim
+        .iter()
+        .find(|shim| shim.command_line.contains(&live.id));
     assert_eq!(held(shim.expect("its shim").pid), Vec::<PathBuf>::new());
     case.containerd.ctr.kill(&live.id, "SIGTERM").expect_code(0);
     live.finish(Duration::from_secs(20)).expect_code(143);
@@ -334,12 +334,19 @@ fn artifact_not_there(case: &Case) {
 /// Without the program that speaks with containerd, they run as ever; that
 /// something is missing is told only where it is needed.
 fn ordinary_images_pay_nothing(case: &Case) {
-    let tree = case.folder("tree").join("usr");
-    let mut copy = Command::new("cp");
-    copy.arg("-al").arg(paths::shim_tree()).arg(&tree);
-    command::output(copy, Duration::from_secs(60)).success();
-    let helper = tree.join("lib/containerd-shim-wasm/wasm-content");
-    fs::remove_file(&helper).expect("the helper");
+    let (from, tree) = (paths::shim_tree(), case.folder("tree"));
+    let files = Path::new("lib/containerd-shim-wasm");
+    for folder in [Path::new("bin"), files] {
+        fs::create_dir_all(tree.join(folder)).expect("a folder of this test");
+    }
+    for file in [
+        Path::new("bin/containerd-shim-wasm-v1"),
+        &files.join("wasm-zygote"),
+    ] {
+        fs::copy(from.join(file), tree.join(file)).expect("a file of the build");
+    }
+    let runtime = files.join("runtime");
+    std::os::unix::fs::symlink(from.join(&runtime), tree.join(&runtime)).expect("a link");
     let options = Options {
         name: format!("{}-pay", case.containerd.version.name),
         shim_bin: tree.join("bin"),
