@@ -343,4 +343,28 @@ mod tests {
         assert_eq!(of(&[linux, manifest(5, "")]), None);
         assert_eq!(of(&[]), None);
     }
+
+    proptest::proptest! {
+        /// Whatever the titles: an error, or the program and names all different,
+        /// each taken from its layer's title.
+        #[test]
+        fn names_are_unique_whatever_the_titles(titles in proptest::collection::vec("[a-c./]{0,6}", 0..6)) {
+            let layers: Vec<Value> = std::iter::once(blob(MODULE_TYPES[0], 1))
+                .chain(titles.iter().map(|title| titled(MODULE_TYPES[0], 2, title)))
+                .collect();
+            if let Ok(Some(modules)) = of(WASM_CONFIG, &layers) {
+                proptest::prop_assert_eq!(modules.len(), titles.len() + 1);
+                let names: std::collections::HashSet<_> = modules.iter().map(|one| &one.name).collect();
+                proptest::prop_assert_eq!(names.len(), modules.len());
+                for (module, title) in modules[1..].iter().zip(&titles) {
+                    proptest::prop_assert!(!module.name.contains('/') && title.contains(&module.name));
+                }
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = (modules(&bytes), manifest_of(&bytes));
+        }
+    }
 }
