@@ -18,8 +18,8 @@ help: ## Show this list
 deps: ## Install the Debian packages and Rust targets that are missing
 	@deploy/deps.sh
 
-build: wasmedge ## Build the shim, wasm-zygote and wasm-oci into target/dist
-	$(CARGO) build --release --locked -p containerd-shim-wasm --target $(static_target)
+build: wasmedge ## Build the shim, its helpers and wasm-oci into target/dist
+	$(CARGO) build --release --locked -p containerd-shim-wasm -p wasm-content --target $(static_target)
 	$(CARGO) build --release --locked -p wasm-zygote
 	$(CARGO) build --release --locked -p wasm-oci --target $(static_target)
 	@deploy/stage.sh

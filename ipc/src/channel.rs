@@ -12,8 +12,11 @@ use serde::de::DeserializeOwned;
 
 /// The longest message in bytes; a longer one is a bug or an attack.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-/// The most descriptors that one message carries.
-pub const MAX_FDS: usize = 4;
+/// The most modules of an artifact that a container is made with.
+pub const MAX_MODULES: usize = 32;
+/// The most descriptors that one message carries: the standard streams, the
+/// store of native code, and the modules of an artifact.
+pub const MAX_FDS: usize = 4 + MAX_MODULES;
 
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -51,11 +51,14 @@ impl ExitStatus {
 /// From the shim to a launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToLauncher {
-    /// Create the container. Four descriptors: stdin, stdout, stderr, and a
-    /// connection to the shim's store of native code.
+    /// Create the container. Three descriptors: stdin, stdout, stderr; then one
+    /// for each of the modules, the program first; then, if it may be asked, a
+    /// connection to the shim's store of native code. Without modules the
+    /// program is in the container.
     Create {
         launch: Launch,
         cgroup: Vec<CgroupFolder>,
+        modules: Vec<ModuleFile>,
     },
     /// Let the created container's process run.
     Start,
@@ -130,6 +133,27 @@ pub enum FromLauncher {
     Failed {
         reason: String,
     },
+}
+
+/// A module that comes as a descriptor: a file that is whole, checked, and can't
+/// be changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleFile {
+    /// What others import from it by; empty for the program.
+    pub name: String,
+    /// What the user knows it by.
+    pub shown: String,
+}
+
+/// The answer of `wasm-content` to the shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromContent {
+    /// The image's modules, the program first, with a descriptor for each.
+    Modules(Vec<ModuleFile>),
+    /// The image has none: what it runs is in its file system.
+    Ordinary,
+    /// One sentence for the person who typed the command.
+    Failed { reason: String },
 }
 
 /// From a guest, before its program runs, to the shim's store of native code.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod annotations;
+pub mod artifact;
 mod bundle;
 mod entrypoint;
 mod error;
@@ -15,7 +16,7 @@ mod preopen;
 mod sections;
 mod workload;
 
-pub use annotations::Wishes;
+pub use annotations::{IMPORT_MODULES, Wishes};
 pub use bundle::Bundle;
 pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};

@@ -9,6 +9,7 @@ use oci::Bundle;
 use rustix::process::Signal;
 
 use crate::cgroup::Cgroup;
+use crate::content::Modules;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::events::EventQueue;
@@ -45,12 +46,12 @@ pub struct Container {
 
 impl Container {
     /// Makes the container and its init process, which then waits for `start`.
-    /// The rootfs is mounted.
+    /// The rootfs is mounted; the modules are what is not in it.
     pub async fn create(
         launch: Launch,
         stdio: StdioPaths,
         cgroup: Cgroup,
-        bundle: &Bundle,
+        (bundle, modules): (&Bundle, Modules),
         (aot, trace): (Aot, Trace),
         zygote: &Zygote,
         events: EventQueue,
@@ -65,7 +66,9 @@ impl Container {
         };
         let folders = cgroup.folders.clone();
         trace.done("streams");
-        let (handle, starter) = launcher.create(launch.clone(), folders, streams).await?;
+        let (handle, starter) = launcher
+            .create(launch.clone(), folders, modules, streams)
+            .await?;
         trace.add(&handle.phases);
         trace.done("made known");
         let init = Process::new(launch.id.clone(), stdio);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipc::{CgroupFolder, Channel, ExitStatus, FromLauncher, Launch, ToLauncher};
 
 use crate::connection::Connection;
+use crate::content::Modules;
 use crate::error::{Context, Error, Result};
 use crate::process::Handle;
 use crate::watched::{Watched, recv, watch};
@@ -72,10 +73,15 @@ impl Launcher {
         self,
         launch: Launch,
         cgroup: Vec<CgroupFolder>,
+        modules: Modules,
         streams: Streams,
     ) -> Result<(Handle, Starter)> {
-        let request = ToLauncher::Create { launch, cgroup };
-        let (handle, pipe) = self.make(&request, streams).await?;
+        let request = ToLauncher::Create {
+            launch,
+            cgroup,
+            modules: modules.files,
+        };
+        let (handle, pipe) = self.make(&request, streams, modules.fds).await?;
         let starter = match pipe {
             Some(pipe) => Starter::Pipe(pipe),
             None => Starter::Launcher(self),
@@ -98,24 +104,26 @@ impl Launcher {
             process,
             init: i32::try_from(init).unwrap_or_default(),
         };
-        Ok(self.make(&request, streams).await?.0)
+        Ok(self.make(&request, streams, Vec::new()).await?.0)
     }
 
     async fn make(
         &self,
         request: &ToLauncher,
         streams: Streams,
+        modules: Vec<OwnedFd>,
     ) -> Result<(Handle, Option<OwnedFd>)> {
         let fds: Vec<_> = streams
             .stdio
             .iter()
+            .chain(&modules)
             .chain(&streams.library)
             .map(AsFd::as_fd)
             .collect();
         self.channel.get_ref().try_send(request, &fds)?;
         // The process's ends are its own from here on: who reads its output
-        // waits until nobody else could write any more.
-        drop(streams);
+        // waits until nobody else could write any more. Modules are memory.
+        drop((streams, modules));
         match self.reply().await? {
             (FromLauncher::Created { pid, phases }, fds) => {
                 let mut fds = fds.into_iter();

@@ -6,12 +6,14 @@
 
 mod address;
 mod args;
+mod artifact;
 mod cgroup;
 mod cgroup_path;
 mod child;
 mod connection;
 mod console;
 mod container;
+mod content;
 mod delete;
 mod end;
 mod error;

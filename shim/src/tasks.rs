@@ -5,8 +5,10 @@ use std::time::Duration;
 use ipc::{Launch, Phase};
 use oci::Bundle;
 
+use crate::artifact;
 use crate::cgroup::Cgroup;
 use crate::container::Container;
+use crate::content::Content;
 use crate::end::End;
 use crate::error::{Context, Error, Result};
 use crate::event::Event;
@@ -40,15 +42,17 @@ pub struct CreateRequest {
 #[derive(Debug)]
 pub struct Tasks {
     zygote: Zygote,
+    content: Content,
     events: EventQueue,
     slots: Slots,
 }
 
 impl Tasks {
     /// `end` is decided when the shim is not needed any more.
-    pub fn new(zygote: Zygote, events: EventQueue, end: Arc<End>) -> Self {
+    pub fn new(zygote: Zygote, content: Content, events: EventQueue, end: Arc<End>) -> Self {
         Self {
             zygote,
+            content,
             events,
             slots: Slots::new(end),
         }
@@ -87,17 +91,20 @@ impl Tasks {
             rootfs::mount(&request.rootfs, &rootfs)?;
         }
         trace.done("rootfs");
-        let created = Container::create(
-            launch.clone(),
-            request.stdio,
-            cgroup.clone(),
-            &bundle,
-            (settings.aot, trace),
-            &self.zygote,
-            self.events.clone(),
-        )
-        .await;
-        match created {
+        let created = async {
+            let modules = artifact::modules(&bundle, &launch.id, &self.content).await?;
+            Container::create(
+                launch.clone(),
+                request.stdio,
+                cgroup.clone(),
+                (&bundle, modules),
+                (settings.aot, trace),
+                &self.zygote,
+                self.events.clone(),
+            )
+            .await
+        };
+        match created.await {
             Ok(container) => {
                 let file = request.bundle.join(PID_FILE);
                 // Only `delete` reads it, to name the process that it killed.

@@ -14,7 +14,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::direct::{Direct, Plan};
 use super::{Streams, full, hide, keyring, mounts};
 use crate::error::{Context, Error, Result};
-use crate::guest::{Guest, Verdict};
+use crate::guest::{Artifact, Guest, Verdict};
 use crate::trace;
 
 /// A container whose init process waits to be started.
@@ -35,10 +35,12 @@ enum Made {
 }
 
 impl Created {
+    /// `artifact`: the program, if it is not in the container.
     pub fn create(
         launch: &Launch,
         cgroup: &[CgroupFolder],
         streams: Streams,
+        mut artifact: Option<Artifact>,
         connection: &Channel,
     ) -> Result<Self> {
         let bundle = Bundle::load(&launch.bundle)?;
@@ -57,14 +59,17 @@ impl Created {
             keyring::join_own(&launch.id)?;
         }
         trace::done("lock and keyring");
-        let made = match Plan::of(&bundle, &workload, launch, cgroup) {
-            Some(plan) => make_directly(&plan, &workload, &streams, connection),
+        let made = match Plan::of(&bundle, &workload, launch, cgroup, artifact.is_some()) {
+            Some(plan) => {
+                let artifact = artifact.take();
+                make_directly(&plan, &workload, &streams, artifact, connection)
+            }
             None => Ok(None),
         };
         let limit = workload.memory_limit;
         let made = match made {
             Ok(Some(direct)) => Ok(Made::Direct(direct)),
-            Ok(None) => make_fully(launch, &bundle, workload, streams, connection),
+            Ok(None) => make_fully(launch, &bundle, workload, streams, artifact, connection),
             Err(error) => Err(error),
         };
         Ok(Self {
@@ -137,12 +142,13 @@ fn make_directly(
     plan: &Plan<'_>,
     workload: &Workload,
     streams: &Streams,
+    artifact: Option<Artifact>,
     connection: &Channel,
 ) -> Result<Option<Direct>> {
     let (verdict, reporter) = Verdict::channel()?;
     let library = streams.library.as_ref().map(OwnedFd::try_clone).transpose();
     let library = library.context("can't hand on the way to native code")?;
-    let guest = Guest::new(workload.clone(), reporter, connection, library)?;
+    let guest = Guest::new(workload.clone(), reporter, connection, library)?.made_of(artifact);
     let Some(direct) = Direct::create(plan, &streams.stdio, guest, verdict)? else {
         return Ok(None);
     };
@@ -164,10 +170,11 @@ fn make_fully(
     bundle: &Bundle,
     workload: Workload,
     streams: Streams,
+    artifact: Option<Artifact>,
     connection: &Channel,
 ) -> Result<Made> {
     let (verdict, reporter) = Verdict::channel()?;
-    let guest = Guest::new(workload, reporter, connection, streams.library)?;
+    let guest = Guest::new(workload, reporter, connection, streams.library)?.made_of(artifact);
     let built = full::create(launch, streams.stdio, guest);
     // The guest's side says in one sentence what is wrong with a program;
     // libcontainer would wrap it into layers of other errors.

@@ -19,6 +19,7 @@ use ipc::{Channel, FromLauncher, ToLauncher};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::error::{Error, Result, shorten};
+use crate::guest::Artifact;
 use crate::trace;
 use container::Created;
 
@@ -42,11 +43,17 @@ pub fn run(connection: Channel) -> i32 {
 fn serve(connection: &Channel) -> Result<()> {
     let (request, fds) = connection.recv::<ToLauncher>()?;
     match request {
-        ToLauncher::Create { launch, cgroup } => {
+        ToLauncher::Create {
+            launch,
+            cgroup,
+            modules,
+        } => {
             if launch.trace {
                 trace::begin();
             }
-            let mut created = Created::create(&launch, &cgroup, streams(fds)?, connection)?;
+            let (streams, fds) = streams(fds, modules.len())?;
+            let artifact = Artifact::new(modules, fds);
+            let mut created = Created::create(&launch, &cgroup, streams, artifact, connection)?;
             if let Err(error) = created.announce(connection) {
                 // The shim went away meanwhile: nobody else knows of this container.
                 created.discard(&cgroup);
@@ -66,7 +73,8 @@ fn serve(connection: &Channel) -> Result<()> {
             process,
             init,
         } => {
-            let (pid, pidfd) = exec::exec(&launch, &process, init, streams(fds)?, connection)?;
+            let streams = streams(fds, 0)?.0;
+            let (pid, pidfd) = exec::exec(&launch, &process, init, streams, connection)?;
             let phases = Vec::new();
             let created = FromLauncher::Created { pid, phases };
             if let Err(error) = connection.send(&created, &[pidfd.as_fd()]) {
@@ -95,9 +103,16 @@ pub struct Streams {
     library: Option<OwnedFd>,
 }
 
-fn streams(mut fds: Vec<OwnedFd>) -> Result<Streams> {
-    let library = (fds.len() > 3).then(|| fds.pop()).flatten();
-    let stdio = <[OwnedFd; 3]>::try_from(fds)
+/// Also returns the descriptors of so many modules.
+fn streams(fds: Vec<OwnedFd>, modules: usize) -> Result<(Streams, Vec<OwnedFd>)> {
+    let mut fds = fds.into_iter();
+    let stdio: Vec<_> = fds.by_ref().take(3).collect();
+    let stdio = <[OwnedFd; 3]>::try_from(stdio)
         .map_err(|_| Error::OutOfOrder("a process without stdin, stdout and stderr"))?;
-    Ok(Streams { stdio, library })
+    let files: Vec<_> = fds.by_ref().take(modules).collect();
+    if files.len() != modules {
+        return Err(Error::OutOfOrder("a module without its file"));
+    }
+    let library = fds.next();
+    Ok((Streams { stdio, library }, files))
 }

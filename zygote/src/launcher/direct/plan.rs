@@ -36,11 +36,13 @@ pub struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// `None` if this container is to be made by libcontainer: it asks for
     /// something that is not known here, or its program is native.
+    /// `is_artifact`: the program is a module that is not in the container.
     pub fn of(
         bundle: &'a Bundle,
         workload: &Workload,
         launch: &'a Launch,
         cgroup: &'a [CgroupFolder],
+        is_artifact: bool,
     ) -> Option<Self> {
         let is_v1 = cgroup.iter().all(|folder| !folder.controllers.is_empty());
         if !launch.direct || launch.systemd_cgroup || launch.no_pivot_root || !is_v1 {
@@ -48,7 +50,7 @@ impl<'a> Plan<'a> {
         }
         let spec = without_views(bundle).filter(is_common)?;
         let rootfs = bundle.rootfs().ok()?;
-        if !peek::is_module(bundle, &rootfs, workload) {
+        if !is_artifact && !peek::is_module(bundle, &rootfs, workload) {
             return None;
         }
         let process = bundle.spec.process().as_ref()?;
