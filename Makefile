@@ -18,8 +18,8 @@ help: ## Show this list
 deps: ## Install the Debian packages and Rust targets that are missing
 	@deploy/deps.sh
 
-build: wasmedge ## Build the shim, wasm-zygote and the tools into target/dist
-	$(CARGO) build --release --locked -p containerd-shim-wasm --target $(static_target)
+build: wasmedge ## Build the shim, its helpers and the tools into target/dist
+	$(CARGO) build --release --locked -p containerd-shim-wasm -p wasm-content --target $(static_target)
 	$(CARGO) build --release --locked -p wasm-zygote
 	$(CARGO) build --release --locked -p wasm-oci -p wasm-node-installer --target $(static_target)
 	@deploy/stage.sh

@@ -6,6 +6,7 @@
 //! [`docker`] drives a Docker Engine on top of one, and [`leak`] looks for what
 //! stays behind.
 
+pub mod artifact;
 pub mod bundle;
 pub mod case;
 pub mod cgroup;

@@ -5,6 +5,7 @@
 //! that hold for any runtime run against runc, to check the tests themselves.
 
 mod aot;
+mod artifacts;
 mod basic;
 mod cleanup;
 mod confinement;
@@ -58,6 +59,7 @@ const SUITES: &[&[suite::Test]] = &[
     mounts::TESTS,
     open_files::TESTS,
     pack::TESTS,
+    artifacts::TESTS,
     native::TESTS,
     pods::TESTS,
     service::TESTS,

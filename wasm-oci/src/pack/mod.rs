@@ -77,12 +77,13 @@ fn pack_artifact(options: &Pack, name: &Reference, created: Option<String>) -> R
     artifact::check(options)?;
     let platform = &artifact::platform();
     let (entry, _) = source::entry(&options.module)?;
+    let program = entry.name.clone();
     let artifact = Artifact::new(entry, source::imports(&options.import)?, created);
     let mut layout = Layout::begin(Output::create(&options.output)?)?;
     let manifest = artifact.write(&mut layout)?;
     layout.finish(&manifest, &Target { name, platform })?;
     let archive = options.output.to_string_lossy();
-    Ok(hint::artifact(&archive, name, platform))
+    Ok(hint::artifact(&archive, name, platform, &program))
 }
 
 fn default_platform(native: bool) -> Platform {
