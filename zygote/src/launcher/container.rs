@@ -14,7 +14,7 @@ use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{Streams, hide, keyring, mounts};
+use super::{Streams, hide, keyring, mounts, oom_score};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -117,10 +117,11 @@ impl Created {
     }
 }
 
-/// libcontainer does not say which mount failed and why, nor that the kernel
+/// libcontainer does not say which mount failed and why, that a process may not
+/// be kept from the kernel's OOM killer, nor that the kernel
 /// ended the process for want of memory before it could say anything.
 fn explain(error: LibcontainerError, bundle: &Bundle, limit: Option<u64>) -> Error {
-    if let Some(sentence) = mounts::explain(bundle) {
+    if let Some(sentence) = mounts::explain(bundle).or_else(|| oom_score::explain(bundle)) {
         return Error::Guest(sentence);
     }
     let error = Error::from(error);

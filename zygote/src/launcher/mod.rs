@@ -8,6 +8,7 @@ mod exec;
 mod hide;
 mod keyring;
 mod mounts;
+mod oom_score;
 mod outputs;
 mod update;
 
