@@ -14,7 +14,7 @@ use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{Streams, hide, keyring, mounts, oom_score};
+use super::{Streams, cgroup_mount, hide, keyring, mounts, oom_score};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -46,7 +46,8 @@ impl Created {
         let limit = workload.memory_limit;
         let (verdict, reporter) = Verdict::channel()?;
         let guest = Guest::new(workload, reporter, connection, streams.library)?;
-        let built = build(launch, streams.stdio, guest);
+        let source = cgroup_mount::bundle(launch, &bundle)?;
+        let built = build(launch, &source, streams.stdio, guest);
         // The guest's side says in one sentence what is wrong with a program;
         // libcontainer would wrap it into layers of other errors.
         let verdict = match verdict.receive() {
@@ -144,6 +145,7 @@ pub fn delete(launch: &Launch) -> Result<()> {
 
 fn build(
     launch: &Launch,
+    bundle: &Path,
     [stdin, stdout, stderr]: [OwnedFd; 3],
     guest: Guest,
 ) -> std::result::Result<Container, LibcontainerError> {
@@ -153,7 +155,7 @@ fn build(
         .with_stdin(stdin)
         .with_stdout(stdout)
         .with_stderr(stderr)
-        .as_init(&launch.bundle)
+        .as_init(bundle)
         .with_systemd(launch.systemd_cgroup)
         .with_no_pivot(launch.no_pivot_root)
         // A terminal comes as the three streams.

@@ -3,6 +3,7 @@
 //! It lives from Create to Start. Its connection to the shim ends it: when the
 //! shim closes it, the launcher goes.
 
+mod cgroup_mount;
 mod container;
 mod exec;
 mod hide;
