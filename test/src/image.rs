@@ -104,7 +104,8 @@ fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-fn digest(content: &[u8]) -> String {
+/// As OCI writes it.
+pub fn digest(content: &[u8]) -> String {
     let hex: String = Sha256::digest(content)
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -5,11 +5,11 @@ use std::net::TcpStream;
 
 use shim_test::processes;
 
-use crate::harness::{Case, NATIVE_IMAGE, PACKED_IMAGE, image};
+use crate::harness::{Case, INDEX_IMAGE, NATIVE_IMAGE, PACKED_IMAGE, image};
 
 shim_test::tests! {
     any: guest_and_sidecar;
-    wasm: packed_image, serves_tcp, talks_within_the_pod
+    wasm: packed_image, index_image_is_refused, serves_tcp, talks_within_the_pod
 }
 
 const SOCKET: &str = "/bin/socket";
@@ -57,7 +57,7 @@ fn guest_and_sidecar(case: &Case) {
 
 /// As pods get their images: packed by `wasm-oci`, pushed, pulled.
 fn packed_image(case: &Case) {
-    case.server.pull(PACKED_IMAGE);
+    case.server.pull(PACKED_IMAGE).expect("PullImage");
     let pod = case.pod("a", |_| {});
     let container = pod.start("main", &[], |config| {
         config.image = Some(image(PACKED_IMAGE));
@@ -67,6 +67,14 @@ fn packed_image(case: &Case) {
         .log()
         .expect("[/guest.wasm]\n[args]\n[of the image]\n");
     pod.remove();
+}
+
+/// What the README warns of: CRI takes from an index what is for the node's own
+/// platform, and nothing else.
+fn index_image_is_refused(case: &Case) {
+    let error = case.server.pull(INDEX_IMAGE).expect_err(INDEX_IMAGE);
+    let said = error.message();
+    assert!(said.contains("no match for platform in manifest"), "{said}");
 }
 
 /// Reached from the node at the pod's address.

@@ -13,6 +13,6 @@ mod stream;
 
 pub use case::Case;
 pub use container::{Container, image};
-pub use registry::{NATIVE_IMAGE, PACKED_IMAGE};
+pub use registry::{INDEX_IMAGE, NATIVE_IMAGE, PACKED_IMAGE};
 pub use server::Server;
 pub use stream::V4;

@@ -1,6 +1,8 @@
 //! A registry for images, Debian's docker-registry, as pods get theirs from one.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -11,7 +13,7 @@ use serde_json::json;
 use shim_test::entry::Entry;
 use shim_test::guest_image::NATIVE;
 use shim_test::image::Image;
-use shim_test::{command, containerd, guest_image, packer, paths};
+use shim_test::{command, containerd, guest_image, image, packer, paths};
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// In the suite's own network, where nobody else listens.
@@ -23,6 +25,8 @@ pub const GUEST_IMAGE: &str = "localhost:5000/guest:1";
 pub const NATIVE_IMAGE: &str = "localhost:5000/native:1";
 /// The guest, packed by `wasm-oci` for `wasi/wasm`.
 pub const PACKED_IMAGE: &str = "localhost:5000/packed:1";
+/// The same in an index, as `docker buildx` pushes images.
+pub const INDEX_IMAGE: &str = "localhost:5000/packed:index";
 /// What holds a pod's namespaces.
 pub const PAUSE_IMAGE: &str = "localhost:5000/pause:1";
 
@@ -84,6 +88,7 @@ impl Registry {
         let flags = ["--tag", PACKED_IMAGE, "--", "args", "of the image"];
         packer::pack(&paths::guest("guest.wasm"), &archive, &flags);
         push(&archive, PACKED_IMAGE);
+        push_index();
     }
 }
 
@@ -98,6 +103,35 @@ fn push(archive: &Path, name: &str) {
         .arg(format!("docker://{name}"));
     command::output(skopeo, LIMIT).success();
     fs::remove_file(archive).expect("the archive just written");
+}
+
+/// Makes an index of the one image that was packed.
+fn push_index() {
+    let mut skopeo = Command::new("skopeo");
+    skopeo.args(["inspect", "--tls-verify=false", "--raw"]);
+    skopeo.arg(format!("docker://{PACKED_IMAGE}"));
+    let manifest = command::output(skopeo, LIMIT).success();
+    let entry = json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": image::digest(manifest.as_bytes()),
+        "size": manifest.len(),
+        "platform": {"os": "wasi", "architecture": "wasm"},
+    });
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]});
+    let index = index.to_string();
+    let mut connection = TcpStream::connect(ADDRESS).expect("the registry");
+    let request = format!(
+        "PUT /v2/packed/manifests/index HTTP/1.1\r\nHost: {ADDRESS}\r\nContent-Type: {kind}\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{index}",
+        index.len()
+    );
+    let sent = connection.write_all(request.as_bytes());
+    sent.expect("a connection to the registry");
+    let mut answer = String::new();
+    let read = connection.read_to_string(&mut answer);
+    read.expect("the registry's answer");
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
 }
 
 /// With the folders that a runtime mounts on, so that none has to be made.

@@ -8,7 +8,7 @@ use shim_test::containerd::{Containerd, Options};
 use shim_test::paths;
 use shim_test::versions::Version;
 
-use super::client::Client;
+use super::client::{Client, Result};
 use super::registry::{GUEST_IMAGE, NATIVE_IMAGE, PAUSE_IMAGE, Registry};
 use super::{network, pod};
 use crate::readme;
@@ -38,12 +38,13 @@ impl Server {
             _registry: registry,
         };
         for image in [GUEST_IMAGE, NATIVE_IMAGE] {
-            server.pull(image);
+            let pulled = server.pull(image);
+            pulled.unwrap_or_else(|error| panic!("{image}: {error}"));
         }
         server
     }
 
-    pub fn pull(&self, image: &str) {
+    pub fn pull(&self, image: &str) -> Result<()> {
         let spec = ImageSpec {
             image: image.into(),
             ..Default::default()
@@ -52,8 +53,9 @@ impl Server {
             image: Some(spec),
             ..Default::default()
         };
-        let pulled = self.client.image(async |cri| cri.pull_image(request).await);
-        pulled.unwrap_or_else(|error| panic!("{image}: {error}"));
+        self.client
+            .image(async |cri| cri.pull_image(request).await)
+            .map(drop)
     }
 }
 
