@@ -198,11 +198,14 @@ mod tests {
     fn messages_stay_apart_and_in_order() {
         let (one, other) = Channel::pair().unwrap();
         for pid in 0..3 {
-            one.send(&FromLauncher::Created { pid }, &[]).unwrap();
+            let phases = vec![];
+            one.send(&FromLauncher::Created { pid, phases }, &[])
+                .unwrap();
         }
         for pid in 0..3 {
             let (message, fds) = other.recv::<FromLauncher>().unwrap();
-            assert_eq!(message, FromLauncher::Created { pid });
+            let phases = vec![];
+            assert_eq!(message, FromLauncher::Created { pid, phases });
             assert!(fds.is_empty());
         }
     }

@@ -23,7 +23,7 @@ pub use format::{Format, MAGIC_LEN};
 pub use imports::{ImportModule, link_order};
 pub use memory::{Budget, RUNTIME as RUNTIME_MEMORY};
 pub use mountinfo::MountInfo;
-pub use mounts::{host_views, is_bind};
+pub use mounts::{host_views, is_bind, is_host_view};
 pub use preopen::Preopen;
 pub use sections::Sections;
 pub use workload::Workload;

@@ -38,7 +38,7 @@ use loader::Loader;
 pub use module::version as wasmedge_version;
 use program::Program;
 use verdict::Reporter;
-pub use verdict::Verdict;
+pub use verdict::{Hearer, Verdict};
 
 /// What libcontainer calls in the container's init process: `validate` at the
 /// end of Create, confined, and `exec` at Start.
@@ -115,6 +115,11 @@ impl Guest {
             program: RefCell::new(None),
             home: RefCell::new(None),
         })))
+    }
+
+    /// Tells the launcher why there is nothing to run the program in.
+    pub fn report_unready(&self, reason: String) {
+        self.0.reporter.send(&Verdict::Unready { reason });
     }
 
     /// For a process that is added to a running container. `shows_kernel`: the

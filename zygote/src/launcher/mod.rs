@@ -5,7 +5,9 @@
 
 mod cgroup_mount;
 mod container;
+mod direct;
 mod exec;
+mod full;
 mod hide;
 mod keyring;
 mod mounts;
@@ -19,6 +21,7 @@ use ipc::{Channel, FromLauncher, ToLauncher};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::error::{Error, Result, shorten};
+use crate::trace;
 use container::Created;
 
 /// Serves one container's connection; returns the exit code of the process.
@@ -41,12 +44,18 @@ pub fn run(connection: Channel) -> i32 {
 fn serve(connection: &Channel) -> Result<()> {
     let (request, fds) = connection.recv::<ToLauncher>()?;
     match request {
-        ToLauncher::Create(launch) => {
-            let mut created = Created::create(&launch, streams(fds)?, connection)?;
+        ToLauncher::Create { launch, cgroup } => {
+            if launch.trace {
+                trace::begin();
+            }
+            let mut created = Created::create(&launch, &cgroup, streams(fds)?, connection)?;
             if let Err(error) = created.announce(connection) {
                 // The shim went away meanwhile: nobody else knows of this container.
-                created.discard();
+                created.discard(&cgroup);
                 return Err(error);
+            }
+            if created.needs_no_launcher() {
+                return Ok(());
             }
             match connection.recv::<ToLauncher>()?.0 {
                 ToLauncher::Start => created.start()?,
@@ -54,9 +63,14 @@ fn serve(connection: &Channel) -> Result<()> {
             }
             connection.send(&FromLauncher::Started, &[])?;
         }
-        ToLauncher::Exec { launch, process } => {
-            let (pid, pidfd) = exec::exec(&launch, &process, streams(fds)?, connection)?;
-            let created = FromLauncher::Created { pid };
+        ToLauncher::Exec {
+            launch,
+            process,
+            init,
+        } => {
+            let (pid, pidfd) = exec::exec(&launch, &process, init, streams(fds)?, connection)?;
+            let phases = Vec::new();
+            let created = FromLauncher::Created { pid, phases };
             if let Err(error) = connection.send(&created, &[pidfd.as_fd()]) {
                 // Nobody else knows of this process.
                 let _ = pidfd_send_signal(&pidfd, Signal::KILL);
@@ -68,7 +82,7 @@ fn serve(connection: &Channel) -> Result<()> {
             connection.send(&FromLauncher::Updated, &[])?;
         }
         ToLauncher::Delete(launch) => {
-            container::delete(&launch)?;
+            full::delete(&launch)?;
             connection.send(&FromLauncher::Deleted, &[])?;
         }
         ToLauncher::Start => return Err(Error::OutOfOrder("a start before a create")),
