@@ -65,5 +65,6 @@ wasmedge:
 parts:
 	@deploy/fetch-containerd.sh
 	@deploy/fetch-docker.sh
+	@deploy/fetch-debs.sh --only bookworm target/parts/registry docker-registry
 	@test/programs/fetch.sh
 	@test/guests/build.sh

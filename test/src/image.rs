@@ -106,6 +106,7 @@ pub fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
+/// As OCI writes it.
 pub fn digest(content: &[u8]) -> String {
     let hex: String = Sha256::digest(content)
         .iter()

@@ -12,7 +12,7 @@ use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::direct::{Direct, Plan};
-use super::{Streams, full, hide, keyring, mounts};
+use super::{Streams, cgroup_mount, full, hide, keyring, mounts, oom_score};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Artifact, Guest, Verdict};
 use crate::trace;
@@ -175,7 +175,8 @@ fn make_fully(
 ) -> Result<Made> {
     let (verdict, reporter) = Verdict::channel()?;
     let guest = Guest::new(workload, reporter, connection, streams.library)?.made_of(artifact);
-    let built = full::create(launch, streams.stdio, guest);
+    let source = cgroup_mount::bundle(launch, bundle)?;
+    let built = full::create(launch, &source, streams.stdio, guest);
     // The guest's side says in one sentence what is wrong with a program;
     // libcontainer would wrap it into layers of other errors.
     let verdict = match verdict.receive() {
@@ -233,7 +234,7 @@ fn explain(error: Error, bundle: &Bundle, limit: Option<u64>) -> Error {
     if !matches!(error, Error::Libcontainer(_) | Error::SetUp { .. }) {
         return error;
     }
-    if let Some(sentence) = mounts::explain(bundle) {
+    if let Some(sentence) = mounts::explain(bundle).or_else(|| oom_score::explain(bundle)) {
         return Error::Guest(sentence);
     }
     match limit.filter(|limit| *limit < oci::RUNTIME_MEMORY) {

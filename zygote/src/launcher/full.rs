@@ -1,6 +1,7 @@
 //! Containers made by libcontainer, which knows all that `config.json` can say.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use ipc::Launch;
 use libcontainer::config::YoukiConfig;
@@ -14,8 +15,10 @@ use crate::guest::Guest;
 
 type Result<T> = std::result::Result<T, LibcontainerError>;
 
+/// `bundle`: where its `config.json` is to be read.
 pub fn create(
     launch: &Launch,
+    bundle: &Path,
     [stdin, stdout, stderr]: [OwnedFd; 3],
     guest: Guest,
 ) -> Result<Container> {
@@ -25,7 +28,7 @@ pub fn create(
         .with_stdin(stdin)
         .with_stdout(stdout)
         .with_stderr(stderr)
-        .as_init(&launch.bundle)
+        .as_init(bundle)
         .with_systemd(launch.systemd_cgroup)
         .with_no_pivot(launch.no_pivot_root)
         // A terminal comes as the three streams.

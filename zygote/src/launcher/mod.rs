@@ -3,6 +3,7 @@
 //! It lives from Create to Start. Its connection to the shim ends it: when the
 //! shim closes it, the launcher goes.
 
+mod cgroup_mount;
 mod container;
 mod direct;
 mod exec;
@@ -10,6 +11,7 @@ mod full;
 mod hide;
 mod keyring;
 mod mounts;
+mod oom_score;
 mod outputs;
 mod update;
 
