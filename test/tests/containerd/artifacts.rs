@@ -351,6 +351,7 @@ fn ordinary_images_pay_nothing(case: &Case) {
         name: format!("{}-pay", case.containerd.version.name),
         shim_bin: tree.join("bin"),
         wrapper: Vec::new(),
+        cri: None,
     };
     let containerd = Containerd::start(&case.containerd.version, &options);
     let output = Run::new(&containerd, "a").guest(["hello"]).output();
