@@ -36,8 +36,9 @@ test: deps build parts ## Run all tests, on private containerds of each supporte
 fuzz: deps ## Fuzz what is read from config.json and modules, 10 minutes each (FUZZ_SECONDS)
 	@oci/fuzz/run.sh
 
-bench: deps build parts ## Measure starts, memory and work beside runc (4 minutes)
-	$(CARGO) run --release --locked -p shim-test --bin bench
+bench: deps build parts ## Measure starts, memory and work beside runc and runwasi (30 minutes)
+	@test/bench/build.sh
+	$(CARGO) run --release --locked -p shim-bench
 
 lint: deps wasmedge ## Check format, clippy and shell scripts
 	$(CARGO) fmt --all --check

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Builds what is measured beside our shim, into target/bench/: the shim of
+# runwasi's crate, and work for a CPU as a native program and as a module.
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$(CDPATH='' cd -- "$here/../.." && pwd)
+out=$root/target/bench
+mkdir -p "$out/bin"
+
+clang --target=wasm32-wasi --sysroot=/usr -O2 -Wl,--strip-all -o "$out/kernels.wasm" "$here/kernels.c"
+musl-gcc -static -O2 -s -o "$out/kernels.native" "$here/kernels.c"
+
+cd "$here/../peer"
+CARGO_TARGET_DIR=$root/target/peer cargo build --quiet --release --locked
+ln -sf "$root/target/peer/release/containerd-shim-wasmedge-peer" "$out/bin/containerd-shim-wasmedge-v1"
+ln -sf "$root/target/dist/bin/containerd-shim-wasm-v1" "$out/bin/containerd-shim-wasm-v1"
