@@ -14,7 +14,7 @@ use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{Streams, hide, keyring, mounts};
+use super::{Streams, explain, hide, keyring, mounts};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -55,7 +55,7 @@ impl Created {
         };
         let container = match built {
             Ok(container) => container,
-            Err(error) => return Err(explain(error, &bundle, limit)),
+            Err(error) => return Err(explained(error, &bundle, limit)),
         };
         let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
         let pidfd = Pid::from_raw(pid)
@@ -119,11 +119,12 @@ impl Created {
 
 /// libcontainer does not say which mount failed and why, nor that the kernel
 /// ended the process for want of memory before it could say anything.
-fn explain(error: LibcontainerError, bundle: &Bundle, limit: Option<u64>) -> Error {
+fn explained(error: LibcontainerError, bundle: &Bundle, limit: Option<u64>) -> Error {
     if let Some(sentence) = mounts::explain(bundle) {
         return Error::Guest(sentence);
     }
     let error = Error::from(error);
+    let error = explain::explain(&error.to_string(), bundle).map_or(error, Error::Guest);
     match limit.filter(|limit| *limit < oci::RUNTIME_MEMORY) {
         None => error,
         Some(limit) => Error::Guest(format!(

@@ -5,6 +5,7 @@
 
 mod container;
 mod exec;
+mod explain;
 mod hide;
 mod keyring;
 mod mounts;
