@@ -76,6 +76,8 @@ impl Tasks {
         if !request.rootfs.is_empty() {
             rootfs::mount(&request.rootfs, &rootfs)?;
         }
+        let root = bundle.rootfs()?;
+        std::fs::metadata(&root).at("can't use the root file system (root.path)", &root)?;
         let created = Container::create(
             launch.clone(),
             request.stdio,
