@@ -10,7 +10,7 @@ static_target := x86_64-unknown-linux-musl
 # The order of prerequisites counts: packages, then parts, then the build.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test fuzz lint install uninstall clean wasmedge parts
+.PHONY: help deps build demo test faults fuzz soak bench lint install uninstall clean wasmedge parts
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: deps build parts ## Run WebAssembly in a private containerd and show what 
 
 test: deps build parts ## Run all tests, on private containerds of each supported series
 	$(CARGO) test --workspace --locked
+
+faults: deps build parts ## Break things in each way, 20 times in a row (FAULT_ROUNDS)
+	FAULT_ROUNDS=$(or $(FAULT_ROUNDS),20) $(CARGO) test --locked -p shim-test --test faults
 
 fuzz: deps ## Fuzz what is read from config.json and modules, 10 minutes each (FUZZ_SECONDS)
 	@oci/fuzz/run.sh

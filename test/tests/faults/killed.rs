@@ -1,0 +1,303 @@
+//! `kill -9` of each process that takes part, in the middle of each step.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use shim_test::case::Case;
+use shim_test::command::Output;
+use shim_test::guest_image::GUEST;
+use shim_test::live::Live;
+use shim_test::{cgroup, ctr, processes, wait};
+
+use crate::bundles::{
+    LIMIT, assert_ended, bundle, group, host, is_usable_again, kill, no_stdio, remove_host, run_of,
+};
+use crate::hold::Hold;
+
+crate::tests! {
+    any: guest_killed;
+    wasm: shim_killed_in_create, zygote_killed_in_create, launcher_killed_in_create, guest_killed_in_create,
+        launcher_killed_before_start,
+        shim_killed_in_start, zygote_killed_in_start, launcher_killed_in_start, guest_killed_in_start,
+        shim_killed_in_exec, zygote_killed_in_exec, launcher_killed_in_exec, guest_killed_in_exec,
+        shim_killed_in_delete, zygote_killed_in_delete, launcher_killed_in_delete
+}
+
+/// The processes that have to do with one container.
+#[derive(Debug)]
+struct Parts {
+    shim: u32,
+    zygote: u32,
+    launcher: u32,
+    /// What is in its cgroup, init first.
+    members: Vec<u32>,
+}
+
+impl Parts {
+    fn of(case: &Case, id: &str, launcher: u32) -> Self {
+        let flag = format!("-id {id} ");
+        let shims = processes::shims(case.containerd.namespace());
+        let shim = shims
+            .iter()
+            .find(|shim| format!("{} ", shim.command_line).contains(&flag));
+        assert_eq!(processes::name(launcher).as_deref(), Some("wasm-launcher"));
+        let zygote = processes::parent(launcher).expect("the launcher's parent");
+        assert_eq!(processes::name(zygote).as_deref(), Some("wasm-zygote"));
+        Self {
+            shim: shim.expect("the shim").pid,
+            zygote,
+            launcher,
+            members: members(case, id),
+        }
+    }
+
+    fn guest(&self) -> u32 {
+        *self.members.first().expect("the guest")
+    }
+
+    /// All but the zygote, which others use, end with the container.
+    fn assert_ended(&self) {
+        let of_container = [self.shim, self.launcher];
+        of_container
+            .into_iter()
+            .chain(self.members.iter().copied())
+            .for_each(assert_ended);
+    }
+}
+
+fn members(case: &Case, id: &str) -> Vec<u32> {
+    let text = cgroup::value(&group(case, id), &["cgroup.procs"]).unwrap_or_default();
+    let mut pids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    pids.sort_unstable();
+    pids
+}
+
+/// Kills `victim` while a hook of this kind runs in `ctr run --rm`, lets the
+/// hook go, and returns what `ctr` said.
+fn in_hook(case: &Case, kind: &str, args: &[&str], victim: fn(&Parts) -> u32) -> (Output, Parts) {
+    let id = case.id("a");
+    let hold = Hold::new(case.folder("hold"));
+    let command: Vec<&str> = [GUEST].iter().chain(args).copied().collect();
+    let run = run_of(case, "a", &command, |spec| {
+        spec["hooks"] = Value::Object([(kind.to_owned(), hold.hook())].into_iter().collect());
+    });
+    let live = run.start();
+    let launcher = processes::parent(hold.pid()).expect("the hook's parent");
+    let parts = Parts::of(case, &id, launcher);
+    let victim = victim(&parts);
+    kill(victim);
+    assert_ended(victim);
+    hold.let_go();
+    (live.finish(ctr::LIMIT), parts)
+}
+
+/// After a failure: the client has heard of it, and nothing is left.
+fn failed(case: &Case, (output, parts): &(Output, Parts), says: &[&str]) {
+    assert_ne!(output.code, 0, "{}", output.describe());
+    let text = output.stderr_text();
+    assert!(
+        says.iter().any(|words| text.contains(words)),
+        "none of {says:?}: {}",
+        output.describe()
+    );
+    case.containerd.ctr.remove(&case.id("a"));
+    parts.assert_ended();
+    is_usable_again(case, "a");
+}
+
+/// What containerd says of a shim that is gone in the middle of a call.
+const SHIM_GONE: &[&str] = &[
+    "ttrpc: closed",
+    "ttrpc: server closed",
+    "connection reset",
+    "not found",
+];
+const LAUNCHER_GONE: &[&str] = &["the launcher of the container was killed"];
+
+fn shim_killed_in_create(case: &Case) {
+    let outcome = in_hook(case, "createRuntime", &["sleep"], |parts| parts.shim);
+    failed(case, &outcome, SHIM_GONE);
+}
+
+/// The launcher needs no zygote; who is init's parent then is not counted on.
+fn zygote_killed_in_create(case: &Case) {
+    let (output, parts) = in_hook(case, "createRuntime", &["exit", "7"], |parts| parts.zygote);
+    output.expect_code(7);
+    parts.assert_ended();
+    is_usable_again(case, "a");
+}
+
+fn launcher_killed_in_create(case: &Case) {
+    let outcome = in_hook(case, "createRuntime", &["sleep"], |parts| parts.launcher);
+    failed(case, &outcome, LAUNCHER_GONE);
+}
+
+fn guest_killed_in_create(case: &Case) {
+    let outcome = in_hook(case, "createRuntime", &["sleep"], Parts::guest);
+    failed(case, &outcome, &["the container's process was killed"]);
+}
+
+/// Between Create and Start, as containerd calls them.
+fn launcher_killed_before_start(case: &Case) {
+    let shim = host(case);
+    let (id, folder) = bundle(case, "a", &[GUEST, "sleep"], |_| {});
+    let pid = shim.create(&id, &folder, no_stdio()).expect("Create").pid;
+    let launcher = processes::parent(pid).expect("its launcher");
+    assert_eq!(processes::name(launcher).as_deref(), Some("wasm-launcher"));
+    kill(launcher);
+    assert_ended(launcher);
+    let (_, sentence) = shim.start(&id).expect_err("Start");
+    assert!(sentence.contains(LAUNCHER_GONE[0]), "{sentence}");
+    let deleted = shim.delete(&id).expect("Delete");
+    assert_eq!((deleted.pid, deleted.exit_status), (pid, 137));
+    assert_ended(pid);
+    remove_host(case);
+    is_usable_again(case, "a");
+}
+
+fn shim_killed_in_start(case: &Case) {
+    let outcome = in_hook(case, "poststart", &["sleep"], |parts| parts.shim);
+    failed(case, &outcome, SHIM_GONE);
+}
+
+fn zygote_killed_in_start(case: &Case) {
+    let (output, parts) = in_hook(case, "poststart", &["exit", "7"], |parts| parts.zygote);
+    output.expect_code(7);
+    parts.assert_ended();
+    is_usable_again(case, "a");
+}
+
+fn launcher_killed_in_start(case: &Case) {
+    let outcome = in_hook(case, "poststart", &["sleep"], |parts| parts.launcher);
+    failed(case, &outcome, LAUNCHER_GONE);
+}
+
+/// The program has begun: that it was killed is its exit code.
+fn guest_killed_in_start(case: &Case) {
+    let (output, parts) = in_hook(case, "poststart", &["sleep"], Parts::guest);
+    output.expect_code(137);
+    parts.assert_ended();
+    is_usable_again(case, "a");
+}
+
+fn shim_killed_in_delete(case: &Case) {
+    let outcome = in_hook(case, "poststop", &["hello"], |parts| parts.shim);
+    failed(case, &outcome, SHIM_GONE);
+}
+
+fn zygote_killed_in_delete(case: &Case) {
+    let (output, parts) = in_hook(case, "poststop", &["exit", "7"], |parts| parts.zygote);
+    output.expect_code(7);
+    parts.assert_ended();
+    is_usable_again(case, "a");
+}
+
+/// Hooks are the user's: one that fails keeps no container (OCI runtime spec).
+fn launcher_killed_in_delete(case: &Case) {
+    let (output, parts) = in_hook(case, "poststop", &["exit", "7"], |parts| parts.launcher);
+    output.expect_code(7);
+    parts.assert_ended();
+    is_usable_again(case, "a");
+}
+
+/// Stops the container's processes, and with them those that come.
+fn freeze(case: &Case, id: &str, frozen: bool) {
+    let files: Vec<(PathBuf, &str)> = cgroup::folders(&group(case, id))
+        .into_iter()
+        .flat_map(|folder| {
+            [
+                (
+                    folder.join("freezer.state"),
+                    if frozen { "FROZEN" } else { "THAWED" },
+                ),
+                (folder.join("cgroup.freeze"), if frozen { "1" } else { "0" }),
+            ]
+        })
+        .filter(|(file, _)| file.exists())
+        .collect();
+    for (file, state) in files {
+        fs::write(file, state).expect("the freezer");
+    }
+}
+
+/// Kills `victim` while a process is being added: a container that stands still
+/// holds it up where it has just come into the cgroup.
+fn in_exec(case: &Case, victim: fn(&Parts) -> u32) -> (Output, Parts) {
+    let id = case.id("a");
+    case.run("a").guest(["sleep"]).detach();
+    let before = members(case, &id);
+    freeze(case, &id, true);
+    let mut exec = case.containerd.ctr.command();
+    exec.args(["tasks", "exec", "--exec-id", "b", &id, GUEST, "hello"]);
+    let exec = Live::piped(exec, id.clone());
+    let launcher = || {
+        let new = members(case, &id)
+            .into_iter()
+            .find(|pid| !before.contains(pid))?;
+        let parent = processes::parent(new)?;
+        (processes::name(parent)? == "wasm-launcher").then_some(parent)
+    };
+    wait::until_clean(LIMIT, || {
+        launcher()
+            .is_none()
+            .then(|| "nobody who adds a process".into())
+    });
+    let mut parts = Parts::of(case, &id, launcher().expect("the launcher"));
+    parts.members.retain(|pid| *pid != before[0]);
+    parts.members.insert(0, before[0]);
+    let victim = victim(&parts);
+    kill(victim);
+    if victim != parts.guest() {
+        assert_ended(victim);
+    }
+    if !cgroup::folders(&group(case, &id)).is_empty() {
+        freeze(case, &id, false);
+    }
+    (exec.finish(ctr::LIMIT), parts)
+}
+
+fn shim_killed_in_exec(case: &Case) {
+    let outcome = in_exec(case, |parts| parts.shim);
+    failed(case, &outcome, SHIM_GONE);
+}
+
+fn zygote_killed_in_exec(case: &Case) {
+    let (output, parts) = in_exec(case, |parts| parts.zygote);
+    assert_eq!(output.success(), "hello from the guest");
+    case.containerd.ctr.remove(&case.id("a"));
+    parts.assert_ended();
+    is_usable_again(case, "a");
+}
+
+/// The container goes on, and so does the next who adds a process.
+fn launcher_killed_in_exec(case: &Case) {
+    let outcome = in_exec(case, |parts| parts.launcher);
+    let id = case.id("a");
+    assert!(processes::exists(outcome.1.guest()), "the container ended");
+    let again = ["tasks", "exec", "--exec-id", "c", &id, GUEST, "hello"];
+    let again = case.containerd.ctr.call(&again);
+    assert_eq!(again.success(), "hello from the guest\n");
+    failed(case, &outcome, LAUNCHER_GONE);
+}
+
+fn guest_killed_in_exec(case: &Case) {
+    let (output, parts) = in_exec(case, Parts::guest);
+    // It may have been added just before the container went.
+    assert_ne!(output.code, 0, "{}", output.describe());
+    let exit = case.containerd.events().wait(&case.id("a"), "/tasks/exit");
+    assert_eq!(exit.number("exit_status"), 137, "{exit:?}");
+    case.containerd.ctr.remove(&case.id("a"));
+    parts.assert_ended();
+    is_usable_again(case, "a");
+}
+
+/// From outside of the container, as the kernel does that has no memory left.
+fn guest_killed(case: &Case) {
+    let mut live = case.run("a").guest(["sleep"]).start();
+    live.expect_line("ready");
+    let started = case.containerd.events().wait(&live.id, "/tasks/start");
+    kill(started.number("pid"));
+    live.finish(ctr::LIMIT).expect_code(137);
+    is_usable_again(case, "a");
+}
