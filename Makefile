@@ -36,6 +36,9 @@ faults: deps build parts ## Break things in each way, 20 times in a row (FAULT_R
 fuzz: deps ## Fuzz what is read from config.json and modules, 10 minutes each (FUZZ_SECONDS)
 	@oci/fuzz/run.sh
 
+soak: deps build parts ## Containers 16 at a time with random faults, 10 minutes (SOAK_SECONDS)
+	$(CARGO) run --release --locked -p shim-test --bin soak
+
 bench: deps build parts ## Measure starts, memory and work beside runc (4 minutes)
 	$(CARGO) run --release --locked -p shim-test --bin bench
 

