@@ -95,6 +95,8 @@ impl Lane {
             // These panic when containerd goes away just now.
             let cleared = catch_unwind(AssertUnwindSafe(|| {
                 self.ctr.remove(id);
+                // Left where containerd went before the container was made.
+                self.ctr.call(&["snapshots", "remove", id]);
                 !self.ctr.containers().iter().any(|left| left == id)
             }));
             if cleared.unwrap_or(false) {
