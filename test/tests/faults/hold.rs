@@ -20,7 +20,7 @@ impl Hold {
     pub fn new(folder: PathBuf) -> Self {
         let script = folder.join("hook");
         let text = format!(
-            "#!/bin/sh\necho $$ >>{0}/pids\nread -r _ <{0}/go\n",
+            "#!/bin/sh\necho $$ >>{0}/pids\n[ -e {0}/over ] || read -r _ <{0}/go\n",
             folder.display()
         );
         fs::write(&script, text).expect("the hook");
@@ -50,6 +50,7 @@ impl Hold {
 
     /// Lets it go, and whoever comes after it.
     pub fn let_go(&self) {
+        fs::write(self.folder.join("over"), "").expect("a file of this test");
         wait::until_clean(LIMIT, || {
             release(&self.folder.join("go"));
             let waits = |pid: &u32| {
@@ -66,6 +67,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            drop(fs::write(self.folder.join("over"), ""));
             for _ in self.pids() {
                 release(&self.folder.join("go"));
             }
