@@ -71,6 +71,11 @@ impl Shim {
         self
     }
 
+    /// The version that is spoken.
+    pub fn service(&self) -> &'static str {
+        self.service
+    }
+
     pub fn call<Q: Message, R: Message>(&self, method: &str, request: &Q) -> Answer<R> {
         let mut call = Request::new();
         call.set_service(self.service.into());
