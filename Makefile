@@ -33,8 +33,8 @@ test: deps build parts ## Run all tests, on private containerds of each supporte
 faults: deps build parts ## Break things in each way, 20 times in a row (FAULT_ROUNDS)
 	FAULT_ROUNDS=$(or $(FAULT_ROUNDS),20) $(CARGO) test --locked -p shim-test --test faults
 
-fuzz: deps ## Fuzz what is read from config.json and modules, 10 minutes each (FUZZ_SECONDS)
-	@oci/fuzz/run.sh
+fuzz: deps ## Fuzz what is read from config.json, modules, sockets: 10 minutes each (FUZZ_SECONDS)
+	@fuzz/run.sh
 
 soak: deps build parts ## Containers 16 at a time with random faults, 10 minutes (SOAK_SECONDS)
 	$(CARGO) run --release --locked -p shim-test --bin soak
@@ -46,7 +46,7 @@ lint: deps wasmedge ## Check format, clippy and shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if command -v shellcheck >/dev/null; then \
-		find .ci deploy oci test -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck {} +; \
+		find .ci deploy fuzz test -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck {} +; \
 	else echo "lint: shellcheck is not installed, scripts are not checked"; fi
 
 install: ## Install what was built below DESTDIR and PREFIX (/usr/local)
