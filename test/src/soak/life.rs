@@ -95,9 +95,20 @@ impl Lane {
             // These panic when containerd goes away just now.
             let cleared = catch_unwind(AssertUnwindSafe(|| {
                 self.ctr.remove(id);
+                if self.ctr.tasks().iter().any(|task| task == id) {
+                    // `ctr run --rm` has removed the container when containerd came
+                    // back, but not its task, which goes by its container's name.
+                    let runtime = paths::runtime();
+                    let create = ["containers", "create", "--runtime", &runtime];
+                    let create: Vec<&str> =
+                        create.into_iter().chain([guest_image::NAME, id]).collect();
+                    self.ctr.call(&create);
+                    self.ctr.remove(id);
+                }
                 // Left where containerd went before the container was made.
                 self.ctr.call(&["snapshots", "remove", id]);
-                !self.ctr.containers().iter().any(|left| left == id)
+                let left = [self.ctr.containers(), self.ctr.tasks()];
+                !left.iter().flatten().any(|left| left == id)
             }));
             if cleared.unwrap_or(false) {
                 return;
