@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipc::Launch;
 use oci::Bundle;
 
+use crate::args::is_name;
 use crate::cgroup::Cgroup;
 use crate::container::Container;
 use crate::end::End;
@@ -59,6 +60,10 @@ impl Tasks {
 
     /// Returns the pid of the container's init process.
     pub async fn create(&self, request: CreateRequest) -> Result<u32> {
+        if !is_name(&request.id) {
+            let error = format!("the container's id {:?} is not a name", request.id);
+            return Err(Error::Invalid(error));
+        }
         let claim = self.slots.claim_new(&request.id)?;
         let container = self.create_in_slot(request).await?;
         let pid = container.init.pid();
