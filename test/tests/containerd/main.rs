@@ -27,6 +27,7 @@ mod pack;
 mod pods;
 mod programs;
 mod readme;
+mod security;
 mod service;
 mod signals;
 mod stdio;
@@ -67,6 +68,7 @@ const SUITES: &[&[suite::Test]] = &[
     memory::TESTS,
     network::TESTS,
     hygiene::TESTS,
+    security::TESTS,
     aot::TESTS,
 ];
 
