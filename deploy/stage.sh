@@ -3,7 +3,9 @@
 #
 #   bin/containerd-shim-wasm-v1
 #   bin/wasm-oci
+#   bin/wasm-node-installer
 #   lib/containerd-shim-wasm/wasm-zygote
+#   lib/containerd-shim-wasm/wasm-content
 #   lib/containerd-shim-wasm/runtime/   loader and libraries, if WasmEdge is a private one
 #
 # The shim finds the rest relative to itself, so the tree can be anywhere.
@@ -41,6 +43,8 @@ else
     rm -rf "$home/runtime"
 fi
 put "$static/wasm-oci" "$dest/bin/wasm-oci"
+put "$static/wasm-node-installer" "$dest/bin/wasm-node-installer"
 put "$root/target/release/wasm-zygote" "$home/wasm-zygote"
+put "$static/wasm-content" "$home/wasm-content"
 # Last, as it is what starts the zygote.
 put "$static/containerd-shim-wasm-v1" "$dest/bin/containerd-shim-wasm-v1"

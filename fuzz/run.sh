@@ -16,7 +16,7 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
 # With --target, build scripts and macros do without.
 cargo build --release --locked --manifest-path "$here/Cargo.toml" --target "$host" --target-dir "$out/build"
 
-[ $# -gt 0 ] || set -- config annotations module ipc ttrpc
+[ $# -gt 0 ] || set -- config annotations artifact module ipc ttrpc
 for target do
     mkdir -p "$out/$target"
     echo "fuzz: $target for ${FUZZ_SECONDS:-600} s"

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use libfuzzer_sys::fuzz_target;
 use oci::Wishes;
 
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "io.containerd.wasm.import-modules",
     "io.containerd.wasm.entrypoint",
     "run.oci.handler",
     "module.wasm.image/variant",
     "io.kubernetes.cri.container-type",
+    "io.containerd.wasm.artifact",
 ];
 
 fuzz_target!(|text: &str| {

@@ -12,8 +12,11 @@ use serde::de::DeserializeOwned;
 
 /// The longest message in bytes; a longer one is a bug or an attack.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-/// The most descriptors that one message carries.
-pub const MAX_FDS: usize = 4;
+/// The most modules of an artifact that a container is made with.
+pub const MAX_MODULES: usize = 32;
+/// The most descriptors that one message carries: the standard streams, the
+/// store of native code, and the modules of an artifact.
+pub const MAX_FDS: usize = 4 + MAX_MODULES;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -198,11 +201,14 @@ mod tests {
     fn messages_stay_apart_and_in_order() {
         let (one, other) = Channel::pair().unwrap();
         for pid in 0..3 {
-            one.send(&FromLauncher::Created { pid }, &[]).unwrap();
+            let phases = vec![];
+            one.send(&FromLauncher::Created { pid, phases }, &[])
+                .unwrap();
         }
         for pid in 0..3 {
             let (message, fds) = other.recv::<FromLauncher>().unwrap();
-            assert_eq!(message, FromLauncher::Created { pid });
+            let phases = vec![];
+            assert_eq!(message, FromLauncher::Created { pid, phases });
             assert!(fds.is_empty());
         }
     }

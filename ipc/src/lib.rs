@@ -11,10 +11,12 @@
 mod channel;
 mod listener;
 mod message;
+mod phase;
 
-pub use channel::{Channel, Error, MAX_FDS, MAX_MESSAGE, Result};
+pub use channel::{Channel, Error, MAX_FDS, MAX_MESSAGE, MAX_MODULES, Result};
 pub use listener::Listener;
 pub use message::{
-    ExitStatus, FromCompiler, FromLauncher, FromLibrary, FromZygote, Launch, ToLauncher, ToLibrary,
-    ToZygote,
+    CgroupFolder, ExitStatus, FromCompiler, FromContent, FromLauncher, FromLibrary, FromZygote,
+    Launch, ModuleFile, ToLauncher, ToLibrary, ToZygote,
 };
+pub use phase::{Phase, describe};

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Phase;
+
 /// From the shim to the zygote, on the control connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToZygote {
@@ -49,15 +51,26 @@ impl ExitStatus {
 /// From the shim to a launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToLauncher {
-    /// Create the container. Four descriptors: stdin, stdout, stderr, and a
-    /// connection to the shim's store of native code.
-    Create(Launch),
+    /// Create the container. Three descriptors: stdin, stdout, stderr; then one
+    /// for each of the modules, the program first; then, if it may be asked, a
+    /// connection to the shim's store of native code. Without modules the
+    /// program is in the container.
+    Create {
+        launch: Launch,
+        cgroup: Vec<CgroupFolder>,
+        modules: Vec<ModuleFile>,
+    },
     /// Let the created container's process run.
     Start,
     /// Add a process to a running container, and let it run. Four descriptors
     /// as for `Create`; `process` is a file of the OCI runtime spec's `process`.
     /// Asked of a launcher of its own.
-    Exec { launch: Launch, process: PathBuf },
+    /// `init` is the pid of the container's first process.
+    Exec {
+        launch: Launch,
+        process: PathBuf,
+        init: i32,
+    },
     /// Set the limits of a running container to those in a file of
     /// `linux.resources`. Asked of a launcher of its own.
     Update { launch: Launch, resources: PathBuf },
@@ -79,6 +92,19 @@ pub struct Launch {
     pub no_pivot_root: bool,
     /// Leave the container with the zygote's session keyring.
     pub no_new_keyring: bool,
+    /// Make it without libcontainer's processes, if it is a common container
+    /// of a module.
+    pub direct: bool,
+    /// Note how long each step takes.
+    pub trace: bool,
+}
+
+/// Where a container's cgroup is to be in one hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupFolder {
+    /// Which files it has; none are said for cgroup v2, where all are there.
+    pub controllers: Vec<String>,
+    pub path: PathBuf,
 }
 
 impl Launch {
@@ -92,10 +118,13 @@ impl Launch {
 /// From a launcher to the shim: the reply to each request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromLauncher {
-    /// The init process exists and waits, or the added one runs. One
-    /// descriptor: its pidfd.
+    /// The init process exists and waits, or the added one runs. A descriptor:
+    /// its pidfd. If the container was made directly there is a second: a pipe
+    /// whose first byte lets the process run and whose end ends it; the
+    /// launcher goes then.
     Created {
         pid: i32,
+        phases: Vec<Phase>,
     },
     Started,
     Updated,
@@ -104,6 +133,27 @@ pub enum FromLauncher {
     Failed {
         reason: String,
     },
+}
+
+/// A module that comes as a descriptor: a file that is whole, checked, and can't
+/// be changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleFile {
+    /// What others import from it by; empty for the program.
+    pub name: String,
+    /// What the user knows it by.
+    pub shown: String,
+}
+
+/// The answer of `wasm-content` to the shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromContent {
+    /// The image's modules, the program first, with a descriptor for each.
+    Modules(Vec<ModuleFile>),
+    /// The image has none: what it runs is in its file system.
+    Ordinary,
+    /// One sentence for the person who typed the command.
+    Failed { reason: String },
 }
 
 /// From a guest, before its program runs, to the shim's store of native code.

@@ -7,6 +7,8 @@ use crate::{Error, Result};
 pub const ENTRYPOINT: &str = "io.containerd.wasm.entrypoint";
 /// Lists the modules that others can import from.
 pub const IMPORT_MODULES: &str = "io.containerd.wasm.import-modules";
+/// Names the artifact, in containerd's image store, whose modules to run.
+pub const ARTIFACT: &str = "io.containerd.wasm.artifact";
 
 /// crun's annotations, which people have on their pods, and their values:
 /// whether all programs are to be WebAssembly. The first that is set wins.
@@ -18,7 +20,7 @@ const HANDLERS: [(&str, [(&str, bool); 2]); 2] = [
     ),
 ];
 
-/// Tells a pod's sandbox from its containers.
+/// Tells a pod's sandbox from its containers; not there outside of pods.
 const CONTAINER_TYPE: &str = "io.kubernetes.cri.container-type";
 
 /// What a container's annotations ask of this runtime.
@@ -28,6 +30,9 @@ pub struct Wishes {
     pub entrypoint: Option<String>,
     /// The modules that are there to be imported from, names all different.
     pub import_modules: Vec<ImportModule>,
+    /// The name of the artifact to run, for clients that make containers of
+    /// ordinary images alone.
+    pub artifact: Option<String>,
     /// The annotation that asks for a program that is WebAssembly, as
     /// `name=value`.
     pub only_wasm: Option<String>,
@@ -49,6 +54,7 @@ impl Wishes {
         Ok(Self {
             entrypoint,
             import_modules,
+            artifact: artifact(get)?,
             only_wasm: only_wasm(get)?,
         })
     }
@@ -77,6 +83,21 @@ fn only_wasm<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Option<String>
             ),
         }),
     }
+}
+
+/// Kubernetes checks who may use an image by the container's `image` field,
+/// which the annotation would go around.
+fn artifact<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Option<String>> {
+    let problem = match (get(ARTIFACT), get(CONTAINER_TYPE)) {
+        (None, _) | (_, Some("sandbox")) => return Ok(None),
+        (Some(""), _) => "it is empty; give the name of an image of containerd's",
+        (Some(_), Some(_)) => "in a pod, name the artifact as the container's image",
+        (Some(name), None) => return Ok(Some(name.into())),
+    };
+    Err(Error::Annotation {
+        name: ARTIFACT,
+        problem: problem.into(),
+    })
 }
 
 fn entrypoint(value: &str) -> Result<String> {
@@ -123,6 +144,22 @@ mod tests {
         assert_eq!(listed.import_modules.len(), 2);
         let error = wishes(&[(IMPORT_MODULES, "a")]).unwrap_err().to_string();
         assert!(error.contains(IMPORT_MODULES), "{error}");
+    }
+
+    #[test]
+    fn an_artifact_is_named_outside_of_pods() {
+        let name = "localhost/app:1";
+        let named = wishes(&[(ARTIFACT, name)]).unwrap();
+        assert_eq!(named.artifact.as_deref(), Some(name));
+        let sandbox = wishes(&[(ARTIFACT, name), (CONTAINER_TYPE, "sandbox")]).unwrap();
+        assert_eq!(sandbox.artifact, None);
+        for refused in [
+            &[(ARTIFACT, "")][..],
+            &[(ARTIFACT, name), (CONTAINER_TYPE, "container")],
+        ] {
+            let error = wishes(refused).unwrap_err().to_string();
+            assert!(error.contains(ARTIFACT), "{error}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// The modules that the runtime itself provides.
-const RESERVED: &str = "wasi_snapshot_preview1";
+pub(crate) const RESERVED: &str = "wasi_snapshot_preview1";
 
 /// A module that others can import from, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]

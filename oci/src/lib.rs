@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod annotations;
+pub mod artifact;
 mod bundle;
 mod entrypoint;
 mod error;
@@ -15,7 +16,7 @@ mod preopen;
 mod sections;
 mod workload;
 
-pub use annotations::Wishes;
+pub use annotations::{IMPORT_MODULES, Wishes};
 pub use bundle::Bundle;
 pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};
@@ -23,7 +24,7 @@ pub use format::{Format, MAGIC_LEN};
 pub use imports::{ImportModule, link_order};
 pub use memory::{Budget, RUNTIME as RUNTIME_MEMORY};
 pub use mountinfo::MountInfo;
-pub use mounts::{host_views, is_bind};
+pub use mounts::{host_views, is_bind, is_host_view};
 pub use preopen::Preopen;
 pub use sections::Sections;
 pub use workload::Workload;

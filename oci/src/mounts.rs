@@ -30,6 +30,12 @@ pub fn host_views(mountinfo: &str, spec: &Spec) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether a mount of `config.json` is of a file system that shows the kernel.
+pub fn is_host_view(mount: &Mount) -> bool {
+    let kind = mount.typ().as_deref().unwrap_or_default();
+    HOST_VIEWS.contains(&kind) && !is_bind(mount)
+}
+
 /// Whether a mount shows files of the host or of a volume: a bind mount.
 pub fn is_bind(mount: &Mount) -> bool {
     mount.typ().as_deref() == Some("bind")

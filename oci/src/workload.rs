@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Process, Spec};
 
@@ -70,6 +70,25 @@ impl Workload {
     /// Where the program may lie in the container, in the order to try.
     pub fn candidates(&self) -> Vec<Candidate> {
         entrypoint::candidates(&self.args[0], self.variable("PATH"), &self.cwd)
+    }
+
+    /// The program, if it is no file of the container but came by itself, as
+    /// `shown`: then `process.args[0]` is no more than the name that it is told
+    /// to have; `shown`, if it is empty. What follows the first `#` is a function
+    /// here too.
+    pub fn without_file(&self, shown: &Path) -> Candidate {
+        let (name, function) = match self.args[0].split_once('#') {
+            Some((name, function)) => (name, Some(function.to_owned())),
+            None => (self.args[0].as_str(), None),
+        };
+        Candidate {
+            path: shown.into(),
+            name: match name {
+                "" => shown.display().to_string(),
+                name => name.into(),
+            },
+            function,
+        }
     }
 
     /// What `docker run --init` puts its init before.
@@ -219,6 +238,23 @@ mod tests {
         workload.wishes.entrypoint = Some("run".into());
         assert_eq!(workload.function(whole), "run");
         assert_eq!(workload.function(split), "go");
+    }
+
+    #[test]
+    fn a_program_without_a_file_has_the_name_it_is_given() {
+        let program = |arg: &str| {
+            let workload = workload(&format!(r#"{{"cwd":"/","args":["{arg}"]}}"#)).unwrap();
+            let program = workload.without_file(Path::new("app.wasm"));
+            assert_eq!(program.path, Path::new("app.wasm"));
+            let function = workload.function(&program).to_owned();
+            (program.name, function)
+        };
+        let pair = |name: &str, function: &str| (name.to_owned(), function.to_owned());
+        assert_eq!(program("my-app"), pair("my-app", START));
+        assert_eq!(program("/x.wasm#go"), pair("/x.wasm", "go"));
+        assert_eq!(program("#go"), pair("app.wasm", "go"));
+        assert_eq!(program("a#b#c"), pair("a", "b#c"));
+        assert_eq!(program(""), pair("app.wasm", START));
     }
 
     #[test]

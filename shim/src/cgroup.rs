@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use ipc::CgroupFolder;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cgroup_path::{self, Hierarchy};
@@ -13,8 +14,7 @@ use crate::error::{Context, Error, Result};
 #[derive(Debug, Clone)]
 pub struct Cgroup {
     pub version: Version,
-    /// The controllers of each folder; none are said for v2, where all are there.
-    folders: Vec<(Vec<String>, PathBuf)>,
+    pub folders: Vec<CgroupFolder>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +48,10 @@ impl Cgroup {
             .into_iter()
             .filter_map(|hierarchy| match (version, hierarchy.controllers) {
                 (Version::V1, None) => None,
-                (_, controllers) => Some((
-                    controllers.unwrap_or_default(),
-                    hierarchy.target.join(&path),
-                )),
+                (_, controllers) => Some(CgroupFolder {
+                    controllers: controllers.unwrap_or_default(),
+                    path: hierarchy.target.join(&path),
+                }),
             })
             .collect();
         Ok(Self { version, folders })
@@ -60,16 +60,16 @@ impl Cgroup {
     /// Refuses a cgroup that has processes before its container is made: they
     /// would be killed with it.
     pub fn check_unused(&self) -> Result<()> {
-        let used = self.folders.iter().find(|(_, folder)| {
+        let used = self.folders.iter().find(|folder| {
             let mut pids = BTreeSet::new();
-            collect_pids(folder, &mut pids);
+            collect_pids(&folder.path, &mut pids);
             !pids.is_empty()
         });
         match used {
-            Some((_, folder)) => Err(Error::Invalid(format!(
+            Some(folder) => Err(Error::Invalid(format!(
                 "the cgroup {} has processes already; \
                  give each container a linux.cgroupsPath of its own",
-                folder.display()
+                folder.path.display()
             ))),
             None => Ok(()),
         }
@@ -79,17 +79,17 @@ impl Cgroup {
     pub fn controller(&self, name: &str) -> Option<&Path> {
         self.folders
             .iter()
-            .find(|(controllers, _)| {
-                self.version == Version::V2 || controllers.iter().any(|found| found == name)
+            .find(|folder| {
+                self.version == Version::V2 || folder.controllers.iter().any(|found| found == name)
             })
-            .map(|(_, folder)| folder.as_path())
+            .map(|folder| folder.path.as_path())
     }
 
     /// The processes in the cgroup and in those below it.
     pub fn pids(&self) -> Vec<u32> {
         let mut pids = BTreeSet::new();
-        for (_, folder) in &self.folders {
-            walk(folder, &mut |folder| collect_pids(folder, &mut pids));
+        for CgroupFolder { path, .. } in &self.folders {
+            walk(path, &mut |folder| collect_pids(folder, &mut pids));
         }
         pids.into_iter().collect()
     }
@@ -137,9 +137,9 @@ impl Cgroup {
     }
 
     fn try_remove(&self) -> Result<()> {
-        for (_, folder) in &self.folders {
+        for CgroupFolder { path, .. } in &self.folders {
             let mut folders = Vec::new();
-            walk(folder, &mut |folder| folders.push(folder.to_owned()));
+            walk(path, &mut |folder| folders.push(folder.to_owned()));
             for folder in folders.iter().rev() {
                 match std::fs::remove_dir(folder) {
                     Err(error) if error.kind() != ErrorKind::NotFound => {

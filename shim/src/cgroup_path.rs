@@ -78,6 +78,15 @@ pub fn from_root(path: Option<&Path>, id: &str, systemd: bool) -> Result<PathBuf
     )))
 }
 
+/// Whether `linux.cgroupsPath` is one for systemd, `slice:prefix:name`. kubelet and
+/// Docker write it so when systemd is their cgroup driver, and not all of them have
+/// a way to say it in the runtime's options too (containerd 1.6, Docker).
+pub fn is_systemd(path: Option<&Path>) -> bool {
+    let mut parts = path.and_then(Path::to_str).unwrap_or_default().split(':');
+    let slice = parts.next().unwrap_or_default();
+    parts.count() == 2 && !slice.starts_with('/') && (slice.is_empty() || slice.ends_with(".slice"))
+}
+
 /// `slice:prefix:name` as systemd lays it out: `a-b.slice` lies in `a.slice`.
 fn systemd_path(text: &str) -> PathBuf {
     let mut parts = text.splitn(3, ':');
@@ -118,6 +127,21 @@ mod tests {
         assert_eq!(path(":docker:x"), Path::new("system.slice/docker-x.scope"));
         assert_eq!(path("-.slice::x"), Path::new("x.scope"));
         assert_eq!(path("/plain/a"), Path::new("plain/a"));
+    }
+
+    #[test]
+    fn systemd_paths_are_told_by_their_form() {
+        for (path, systemd) in [
+            (Some("kubepods-burstable.slice:cri-containerd:a"), true),
+            (Some(":docker:x"), true),
+            (Some("/k8s.io/a"), false),
+            (Some("/a.slice:b:c"), false),
+            (Some("a:b:c"), false),
+            (Some("a.slice:b"), false),
+            (None, false),
+        ] {
+            assert_eq!(is_systemd(path.map(Path::new)), systemd, "{path:?}");
+        }
     }
 
     #[test]

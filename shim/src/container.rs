@@ -9,16 +9,18 @@ use oci::Bundle;
 use rustix::process::Signal;
 
 use crate::cgroup::Cgroup;
+use crate::content::Modules;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::events::EventQueue;
 use crate::exec::{Exec, ExecRequest};
 use crate::freezer;
-use crate::launcher::{Launcher, Streams};
+use crate::launcher::{Starter, Streams};
 use crate::oom::OomWatch;
 use crate::process::{Exit, Process, Status};
 use crate::settings::Aot;
 use crate::stdio::{self, Owner, StdioPaths};
+use crate::trace::Trace;
 use crate::zygote::Zygote;
 
 /// How long added processes may take to be seen to end when init has ended.
@@ -33,34 +35,42 @@ pub struct Container {
     pub init: Process,
     pub events: EventQueue,
     pub aot: Aot,
+    pub trace: Trace,
     has_own_pids: bool,
     is_paused: AtomicBool,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
     /// `Some` until init was started or has ended. Held while the state
     /// changes, so that a start is done before an exit is told.
-    launcher: tokio::sync::Mutex<Option<Launcher>>,
+    starter: tokio::sync::Mutex<Option<Starter>>,
 }
 
 impl Container {
     /// Makes the container and its init process, which then waits for `start`.
-    /// The rootfs is mounted.
+    /// The rootfs is mounted; the modules are what is not in it.
     pub async fn create(
         launch: Launch,
         stdio: StdioPaths,
         cgroup: Cgroup,
-        bundle: &Bundle,
+        (bundle, modules): (&Bundle, Modules),
+        (aot, trace): (Aot, Trace),
         zygote: &Zygote,
         events: EventQueue,
     ) -> Result<Arc<Self>> {
         let launcher = zygote.fork().await?;
+        trace.done("launcher forked");
         let owner = owner(&launch, &events, bundle.user());
         let (ends, held) = stdio::open(&stdio, owner).await?;
-        let aot = Aot::of(bundle)?;
         let streams = Streams {
             stdio: ends,
             library: zygote.library().connect(aot),
         };
-        let handle = launcher.create(launch.clone(), streams).await?;
+        let folders = cgroup.folders.clone();
+        trace.done("streams");
+        let (handle, starter) = launcher
+            .create(launch.clone(), folders, modules, streams)
+            .await?;
+        trace.add(&handle.phases);
+        trace.done("made known");
         let init = Process::new(launch.id.clone(), stdio);
         init.set(handle, held);
         let container = Arc::new(Self {
@@ -70,10 +80,11 @@ impl Container {
             init,
             events,
             aot,
+            trace,
             has_own_pids: bundle.has_own_pids(),
             is_paused: AtomicBool::new(false),
             execs: Mutex::default(),
-            launcher: tokio::sync::Mutex::new(Some(launcher)),
+            starter: tokio::sync::Mutex::new(Some(starter)),
         });
         container.events.publish(Event::Create {
             id: container.id().to_owned(),
@@ -103,7 +114,7 @@ impl Container {
     }
 
     pub async fn start(&self) -> Result<()> {
-        let mut launcher = self.launcher.lock().await;
+        let mut starter = self.starter.lock().await;
         match self.init.status() {
             Status::Created => {}
             Status::Running => return Err(self.init.wrong_state("is running already")),
@@ -111,10 +122,13 @@ impl Container {
                 return Err(self.init.wrong_state("has ended before it was started"));
             }
         }
-        let Some(launcher) = launcher.take() else {
+        let Some(starter) = starter.take() else {
             return Err(self.init.wrong_state("was started before, without success"));
         };
-        launcher.start().await?;
+        self.trace.done("start asked");
+        starter.start().await?;
+        self.trace.done("started");
+        self.trace.log("start");
         self.init.started();
         self.events.publish(Event::Start {
             id: self.id().to_owned(),
@@ -175,7 +189,7 @@ impl Container {
     pub async fn end_unstarted(&self) -> Result<()> {
         {
             // Waits for a start that is under way.
-            let _launcher = self.launcher.lock().await;
+            let _starter = self.starter.lock().await;
             if self.init.status() != Status::Created {
                 return Ok(());
             }
@@ -191,10 +205,11 @@ impl Container {
     async fn watch(self: Arc<Self>) {
         let mut oom = OomWatch::new(self.cgroup.clone());
         let at = self.end_of_init(&mut oom).await;
+        self.trace.done("end seen");
         // Waits for a start that is under way, and ends the launcher, which is
         // the process's parent as long as it lives.
-        let mut launcher = self.launcher.lock().await;
-        launcher.take();
+        let mut starter = self.starter.lock().await;
+        starter.take();
         if !self.has_own_pids {
             // Nobody else ends what the process has left, which holds its
             // output open: the kernel does so for a pid namespace alone.
@@ -211,6 +226,8 @@ impl Container {
             pid: self.init.pid(),
             exit,
         });
+        self.trace.done("end told");
+        self.trace.log("end");
     }
 
     async fn end_of_init(&self, oom: &mut OomWatch) -> SystemTime {

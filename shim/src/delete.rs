@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::address::Address;
 use crate::args::Args;
 use crate::cgroup::Cgroup;
+use crate::cgroup_path;
 use crate::error::{Context, Result};
 use crate::message::timestamp;
 use crate::options::RuntimeOptions;
@@ -80,7 +81,7 @@ async fn clean_up(args: &Args, path: &Path) -> Result<()> {
     }
     let bundle = Bundle::load(path)?;
     // The form of the path tells the driver.
-    let systemd = is_systemd_path(bundle.cgroups_path());
+    let systemd = cgroup_path::is_systemd(bundle.cgroups_path());
     let cgroup = Cgroup::of(bundle.cgroups_path(), &args.id, systemd)?;
     cgroup.signal(Signal::KILL);
     end_launcher(&launch).await;
@@ -120,11 +121,6 @@ async fn end_launcher(launch: &Launch) {
     if in_time.is_err() {
         eprintln!("the launcher of {} does not end", launch.id);
     }
-}
-
-fn is_systemd_path(path: Option<&Path>) -> bool {
-    path.and_then(Path::to_str)
-        .is_some_and(|path| !path.starts_with('/') && path.split(':').count() == 3)
 }
 
 /// The container's init process, 0 if it was never made.

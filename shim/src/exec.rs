@@ -78,7 +78,12 @@ impl Exec {
             library: zygote.library().connect(container.aot),
         };
         let launched = launcher
-            .exec(container.launch.clone(), file.clone(), streams)
+            .exec(
+                container.launch.clone(),
+                file.clone(),
+                container.init.pid(),
+                streams,
+            )
             .await;
         // libcontainer has read it.
         let _ = std::fs::remove_file(file);

@@ -2,9 +2,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ipc::{Channel, ExitStatus, FromLauncher, Launch, ToLauncher};
+use ipc::{CgroupFolder, Channel, ExitStatus, FromLauncher, Launch, ToLauncher};
 
 use crate::connection::Connection;
+use crate::content::Modules;
 use crate::error::{Context, Error, Result};
 use crate::process::Handle;
 use crate::watched::{Watched, recv, watch};
@@ -15,6 +16,26 @@ use crate::watched::{Watched, recv, watch};
 pub struct Launcher {
     channel: Watched<Channel>,
     parentage: Parentage,
+}
+
+/// Who lets a container's init process run.
+#[derive(Debug)]
+pub enum Starter {
+    /// The launcher, which goes then, or when this is dropped.
+    Launcher(Launcher),
+    /// The first byte in this pipe; the process ends when it is closed before.
+    Pipe(OwnedFd),
+}
+
+impl Starter {
+    pub async fn start(self) -> Result<()> {
+        match self {
+            Self::Launcher(launcher) => launcher.start().await,
+            Self::Pipe(pipe) => rustix::io::write(pipe, &[0])
+                .map(drop)
+                .context("the container's process has ended"),
+        }
+    }
 }
 
 /// Whom to ask how a container's init process ended.
@@ -48,37 +69,73 @@ impl Launcher {
     }
 
     /// Makes the container; returns its init process, which waits.
-    pub async fn create(&self, launch: Launch, streams: Streams) -> Result<Handle> {
-        self.make(&ToLauncher::Create(launch), streams).await
+    pub async fn create(
+        self,
+        launch: Launch,
+        cgroup: Vec<CgroupFolder>,
+        modules: Modules,
+        streams: Streams,
+    ) -> Result<(Handle, Starter)> {
+        let request = ToLauncher::Create {
+            launch,
+            cgroup,
+            modules: modules.files,
+        };
+        let (handle, pipe) = self.make(&request, streams, modules.fds).await?;
+        let starter = match pipe {
+            Some(pipe) => Starter::Pipe(pipe),
+            None => Starter::Launcher(self),
+        };
+        Ok((handle, starter))
     }
 
     /// Adds a process to a running container and lets it run. `process`: the
-    /// file of its `process` object of the OCI runtime spec.
-    pub async fn exec(&self, launch: Launch, process: PathBuf, streams: Streams) -> Result<Handle> {
-        self.make(&ToLauncher::Exec { launch, process }, streams)
-            .await
+    /// file of its `process` object of the OCI runtime spec; `init`: the pid of
+    /// the container's first process.
+    pub async fn exec(
+        &self,
+        launch: Launch,
+        process: PathBuf,
+        init: u32,
+        streams: Streams,
+    ) -> Result<Handle> {
+        let request = ToLauncher::Exec {
+            launch,
+            process,
+            init: i32::try_from(init).unwrap_or_default(),
+        };
+        Ok(self.make(&request, streams, Vec::new()).await?.0)
     }
 
-    async fn make(&self, request: &ToLauncher, streams: Streams) -> Result<Handle> {
+    async fn make(
+        &self,
+        request: &ToLauncher,
+        streams: Streams,
+        modules: Vec<OwnedFd>,
+    ) -> Result<(Handle, Option<OwnedFd>)> {
         let fds: Vec<_> = streams
             .stdio
             .iter()
+            .chain(&modules)
             .chain(&streams.library)
             .map(AsFd::as_fd)
             .collect();
         self.ask(request, &fds)?;
         // The process's ends are its own from here on: who reads its output
-        // waits until nobody else could write any more.
-        drop(streams);
+        // waits until nobody else could write any more. Modules are memory.
+        drop((streams, modules));
         match self.reply().await? {
-            (FromLauncher::Created { pid }, fds) => match <[OwnedFd; 1]>::try_from(fds) {
-                Ok([pidfd]) => Ok(Handle {
+            (FromLauncher::Created { pid, phases }, fds) => {
+                let mut fds = fds.into_iter();
+                let pidfd = fds.next().ok_or_else(out_of_order)?;
+                let handle = Handle {
                     pid: u32::try_from(pid).unwrap_or_default(),
                     pidfd: watch(pidfd).context("can't watch the container's process")?,
                     parentage: self.parentage.clone(),
-                }),
-                Err(_) => Err(out_of_order()),
-            },
+                    phases,
+                };
+                Ok((handle, fds.next()))
+            }
             (other, _) => Err(failure(other)),
         }
     }
@@ -94,7 +151,7 @@ impl Launcher {
     }
 
     /// Lets the init process run.
-    pub async fn start(&self) -> Result<()> {
+    async fn start(&self) -> Result<()> {
         self.ask(&ToLauncher::Start, &[])?;
         match self.reply().await? {
             (FromLauncher::Started, _) => Ok(()),

@@ -2,7 +2,7 @@ use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use ipc::ExitStatus;
+use ipc::{ExitStatus, Phase};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::watch;
@@ -47,6 +47,8 @@ pub struct Handle {
     pub pid: u32,
     pub pidfd: Watched<OwnedFd>,
     pub parentage: Parentage,
+    /// How it was made, if that was asked for.
+    pub phases: Vec<Phase>,
 }
 
 /// A process of a container: its init, or one that was added (exec).

@@ -9,6 +9,7 @@ use containerd_shim_protos::ttrpc::r#async as ttrpc;
 
 use crate::address::{Address, OwnSocket};
 use crate::args::Args;
+use crate::content::Content;
 use crate::end::End;
 use crate::error::{Context, Error, Result};
 use crate::events::Publisher;
@@ -58,7 +59,9 @@ async fn run(args: &Args, listener: UnixListener, socket: Option<OwnSocket>) -> 
     let events_address = std::env::var(TTRPC_ADDRESS).ok();
     let (events, publisher) = Publisher::start(events_address, args.namespace.clone());
     let end = Arc::new(End::new(socket));
-    let tasks = Arc::new(Tasks::new(Zygote::find()?, events, Arc::clone(&end)));
+    let zygote = Zygote::find()?;
+    let content = Content::new(zygote.files(), args);
+    let tasks = Arc::new(Tasks::new(zygote, content, events, Arc::clone(&end)));
     let mut server = listen(listener, &tasks)?;
     server.start().await?;
     log::debug!("serving");

@@ -24,28 +24,50 @@ pub enum Aot {
     Off,
 }
 
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    #[serde(default)]
-    aot: Aot,
+/// What holds for one container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    pub aot: Aot,
+    /// Whether common containers of modules are made without libcontainer's
+    /// processes, in a fraction of the time.
+    pub direct: bool,
+    /// Whether to log how long each step of a start takes.
+    pub trace: bool,
 }
 
-impl Aot {
-    /// What the container's annotation says, else what the node's file says.
-    pub fn of(bundle: &Bundle) -> Result<Self> {
-        let annotation = bundle
-            .annotations()
-            .and_then(|annotations| annotations.get(AOT));
-        match annotation.map(String::as_str) {
-            Some("background") => Ok(Self::Background),
-            Some("wait") => Ok(Self::Wait),
-            Some("off") => Ok(Self::Off),
-            Some(other) => Err(Error::Invalid(format!(
-                "annotation {AOT} is {other:?}; it can be background, wait or off"
-            ))),
-            None => read(Path::new(FILE)).map(|settings| settings.aot),
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            aot: Aot::default(),
+            direct: true,
+            trace: false,
         }
+    }
+}
+
+impl Settings {
+    /// What the node's file says, but for what the container's annotation says.
+    pub fn of(bundle: &Bundle) -> Result<Self> {
+        let annotations = bundle.annotations();
+        let annotation = annotations.and_then(|annotations| annotations.get(AOT));
+        let aot = annotation.map(|value| parse(value)).transpose()?;
+        let settings = read(Path::new(FILE))?;
+        Ok(Self {
+            aot: aot.unwrap_or(settings.aot),
+            ..settings
+        })
+    }
+}
+
+fn parse(annotation: &str) -> Result<Aot> {
+    match annotation {
+        "background" => Ok(Aot::Background),
+        "wait" => Ok(Aot::Wait),
+        "off" => Ok(Aot::Off),
+        other => Err(Error::Invalid(format!(
+            "annotation {AOT} is {other:?}; it can be background, wait or off"
+        ))),
     }
 }
 
@@ -66,7 +88,7 @@ fn read(file: &Path) -> Result<Settings> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Settings> {
+    fn write_and_read(text: &str) -> Result<Settings> {
         let file = std::env::temp_dir().join(format!("settings-{}", std::process::id()));
         std::fs::write(&file, text).unwrap();
         let settings = read(&file);
@@ -80,10 +102,11 @@ mod tests {
             read(Path::new("/no/such/file")).unwrap(),
             Settings::default()
         );
-        assert_eq!(parse("").unwrap().aot, Aot::Background);
-        assert_eq!(parse("aot = \"off\"\n").unwrap().aot, Aot::Off);
+        assert_eq!(write_and_read("").unwrap().aot, Aot::Background);
+        assert_eq!(write_and_read("aot = \"off\"\n").unwrap().aot, Aot::Off);
+        assert!(!write_and_read("direct = false").unwrap().direct);
         for wrong in ["aot = \"maybe\"", "aott = \"off\"", "aot"] {
-            assert!(parse(wrong).is_err(), "{wrong}");
+            assert!(write_and_read(wrong).is_err(), "{wrong}");
         }
     }
 }

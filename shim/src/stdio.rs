@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use tokio::net::unix::pipe;
@@ -8,6 +9,7 @@ use tokio::net::unix::pipe;
 use crate::console::{Console, Sink, terminal};
 use crate::error::{Context, Error, Result};
 use crate::log_uri::{LogUri, fifo_path, open_file, start_logger};
+use crate::output::HeldOutput;
 use crate::stdin::{FifoWatch, HeldStdin};
 
 /// Where a process's standard streams go: FIFOs of containerd's client, log
@@ -45,7 +47,7 @@ pub struct Owner<'a> {
 pub struct Held {
     stdin: Option<HeldStdin>,
     _inputs: Vec<OwnedFd>,
-    _outputs: Vec<OwnedFd>,
+    outputs: Mutex<Vec<HeldOutput>>,
     console: Option<Console>,
 }
 
@@ -68,6 +70,21 @@ impl Held {
     /// The terminal, if there is one.
     pub fn console(&self) -> Option<&Console> {
         self.console.as_ref()
+    }
+
+    /// Waits until what the process has written, which has ended, is with its
+    /// client or can't be lost any more.
+    pub async fn delivered(&self) {
+        if let Some(console) = &self.console {
+            console.drained().await;
+        }
+        let outputs = {
+            let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *outputs)
+        };
+        for output in outputs {
+            output.deliver().await;
+        }
     }
 }
 
@@ -109,7 +126,9 @@ async fn open_outputs(
         None if path.is_empty() => null(),
         None => {
             let (reader, writer) = fifo(fifo_path(path))?;
-            held._outputs.push(reader);
+            let outputs = held.outputs.get_mut();
+            let outputs = outputs.unwrap_or_else(PoisonError::into_inner);
+            outputs.push(HeldOutput::new(fifo_path(path), reader));
             Ok(writer)
         }
     };

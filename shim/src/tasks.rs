@@ -2,12 +2,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipc::Launch;
+use ipc::{Launch, Phase};
 use oci::Bundle;
 
 use crate::args::is_name;
+use crate::artifact;
 use crate::cgroup::Cgroup;
+use crate::cgroup_path;
 use crate::container::Container;
+use crate::content::Content;
 use crate::end::End;
 use crate::error::{Context, Error, Result};
 use crate::event::Event;
@@ -15,8 +18,10 @@ use crate::events::EventQueue;
 use crate::options::RuntimeOptions;
 use crate::process::{Exit, Status};
 use crate::rootfs::{self, Mount};
+use crate::settings::Settings;
 use crate::slots::Slots;
-use crate::stdio::{Held, StdioPaths};
+use crate::stdio::StdioPaths;
+use crate::trace::Trace;
 use crate::zygote::Zygote;
 
 /// The file in a bundle that names the container's init process, for `delete`.
@@ -39,15 +44,17 @@ pub struct CreateRequest {
 #[derive(Debug)]
 pub struct Tasks {
     zygote: Zygote,
+    content: Content,
     events: EventQueue,
     slots: Slots,
 }
 
 impl Tasks {
     /// `end` is decided when the shim is not needed any more.
-    pub fn new(zygote: Zygote, events: EventQueue, end: Arc<End>) -> Self {
+    pub fn new(zygote: Zygote, content: Content, events: EventQueue, end: Arc<End>) -> Self {
         Self {
             zygote,
+            content,
             events,
             slots: Slots::new(end),
         }
@@ -71,34 +78,50 @@ impl Tasks {
         Ok(pid)
     }
 
-    async fn create_in_slot(&self, request: CreateRequest) -> Result<Arc<Container>> {
+    async fn create_in_slot(&self, mut request: CreateRequest) -> Result<Arc<Container>> {
+        let received = Phase::done("begin");
         let bundle = Bundle::load(&request.bundle)?;
+        request.options.systemd_cgroup |= cgroup_path::is_systemd(bundle.cgroups_path());
         let systemd = request.options.systemd_cgroup;
         let cgroup = Cgroup::of(bundle.cgroups_path(), &request.id, systemd)?;
         cgroup.check_unused()?;
-        let launch = launch(request.id, &request.bundle, request.options);
+        let settings = Settings::of(&bundle)?;
+        let trace = Trace::new(settings.trace, received);
+        trace.done("config.json");
+        let launch = Launch {
+            direct: settings.direct,
+            trace: settings.trace,
+            ..launch(request.id, &request.bundle, request.options)
+        };
         let rootfs = rootfs::of(&request.bundle);
         if !request.rootfs.is_empty() {
             rootfs::mount(&request.rootfs, &rootfs)?;
         }
         let root = bundle.rootfs()?;
         std::fs::metadata(&root).at("can't use the root file system (root.path)", &root)?;
-        let created = Container::create(
-            launch.clone(),
-            request.stdio,
-            cgroup.clone(),
-            &bundle,
-            &self.zygote,
-            self.events.clone(),
-        )
-        .await;
-        match created {
+        trace.done("rootfs");
+        let created = async {
+            let modules = artifact::modules(&bundle, &launch.id, &self.content).await?;
+            Container::create(
+                launch.clone(),
+                request.stdio,
+                cgroup.clone(),
+                (&bundle, modules),
+                (settings.aot, trace),
+                &self.zygote,
+                self.events.clone(),
+            )
+            .await
+        };
+        match created.await {
             Ok(container) => {
                 let file = request.bundle.join(PID_FILE);
                 // Only `delete` reads it, to name the process that it killed.
                 if let Err(error) = std::fs::write(&file, container.init.pid().to_string()) {
                     log::warn!("can't write {}: {error}", file.display());
                 }
+                container.trace.done("pid file");
+                container.trace.log("create");
                 Ok(container)
             }
             Err(error) => {
@@ -150,8 +173,9 @@ impl Tasks {
             });
         };
         let claim = self.slots.claim(&container)?;
-        if let Some(console) = container.init.held().and_then(Held::console) {
-            console.drained().await;
+        container.trace.done("delete asked");
+        if let Some(held) = container.init.held() {
+            held.delivered().await;
         }
         if let Err(error) = self.remove(&container).await {
             // Not forgotten: it can be deleted again.
@@ -165,14 +189,16 @@ impl Tasks {
             exit,
         });
         drop(claim);
+        container.trace.done("deleted");
+        container.trace.log("delete");
         Ok((container.init.pid(), exit))
     }
 
     /// Forgets an added process that has ended or was never started.
     pub async fn delete_exec(&self, id: &str, exec_id: &str) -> Result<(u32, Exit)> {
         let exec = self.get(id)?.remove_exec(exec_id)?;
-        if let Some(console) = exec.process.held().and_then(Held::console) {
-            console.drained().await;
+        if let Some(held) = exec.process.held() {
+            held.delivered().await;
         }
         let exit = match exec.process.status() {
             Status::Stopped(exit) => exit,
@@ -212,6 +238,8 @@ pub fn launch(id: String, bundle: &Path, options: RuntimeOptions) -> Launch {
         systemd_cgroup: options.systemd_cgroup,
         no_pivot_root: options.no_pivot_root,
         no_new_keyring: options.no_new_keyring,
+        direct: false,
+        trace: false,
     }
 }
 

@@ -60,6 +60,11 @@ impl Zygote {
         })
     }
 
+    /// The folder of the zygote and of what else belongs to this program.
+    pub fn files(&self) -> &Path {
+        &self.files
+    }
+
     /// The store of native code that what comes from here can run.
     pub fn library(&self) -> &Arc<Library> {
         &self.library

@@ -28,6 +28,9 @@ pub struct Options {
     pub shim_bin: PathBuf,
     /// Put before containerd's command line, such as `taskset -c 0`.
     pub wrapper: Vec<String>,
+    /// Turns Kubernetes' interface on: what is to be in the configuration for it.
+    /// `ctr` then talks of CRI's namespace.
+    pub cri: Option<fn(u32, &Path) -> String>,
 }
 
 /// A running containerd. Dropping it removes all that it made.
@@ -36,6 +39,8 @@ pub struct Containerd {
     pub version: Version,
     pub ctr: Ctr,
     pub events: Option<Events>,
+    /// The cgroup of all that this containerd runs, from a hierarchy's root.
+    group: String,
     folder: PathBuf,
     options: Options,
     process: Child,
@@ -49,6 +54,7 @@ impl Containerd {
             name: version.name.clone(),
             shim_bin,
             wrapper: Vec::new(),
+            cri: None,
         };
         Self::start(version, &options)
     }
@@ -69,15 +75,19 @@ impl Containerd {
         let folder = Path::new("/run/st").join(&options.name);
         fs::create_dir_all(&folder).expect("a folder in the sandbox's /run");
         let config = folder.join("config.toml");
-        fs::write(&config, config::text(version.major(), &folder))
+        fs::write(&config, config::text(version.major(), &folder, options.cri))
             .expect("containerd's configuration");
-        let namespace = format!("{}-{}", sandbox::id(), options.name);
+        let group = format!("{}-{}", sandbox::id(), options.name);
+        let namespace = options
+            .cri
+            .map_or(group.as_str(), |_| config::CRI_NAMESPACE);
         let process = boot(version, options, &folder);
-        let ctr = Ctr::new(version.bin.join("ctr"), folder.join("c.sock"), &namespace);
+        let ctr = Ctr::new(version.bin.join("ctr"), folder.join("c.sock"), namespace);
         Self {
             version: version.clone(),
             ctr,
             events: None,
+            group,
             folder,
             options: options.clone(),
             process,
@@ -109,6 +119,10 @@ impl Containerd {
 
     pub fn namespace(&self) -> &str {
         self.ctr.namespace()
+    }
+
+    pub fn group(&self) -> &str {
+        &self.group
     }
 
     pub fn folder(&self) -> &Path {
@@ -145,7 +159,7 @@ impl Containerd {
         if !in_time {
             eprintln!("containerd {} did not end at SIGTERM", self.version.name);
         }
-        cgroup::remove_empty(self.namespace());
+        cgroup::remove_empty(&self.group);
     }
 }
 
@@ -221,7 +235,7 @@ pub const HOST_ENVIRONMENT: [(&str, &str); 3] = [
 /// Copies a daemon's log to a file, and reports when it says that it serves.
 /// Nobody waits for the thread: shims hold the log open too, and one that outlives
 /// containerd is to be reported, not to be waited for.
-pub(crate) fn follow(stderr: ChildStderr, path: PathBuf, serves: &'static str, ready: Sender<()>) {
+pub fn follow(stderr: ChildStderr, path: PathBuf, serves: &'static str, ready: Sender<()>) {
     let mut options = File::options();
     let mut file = options
         .append(true)
@@ -240,7 +254,7 @@ pub(crate) fn follow(stderr: ChildStderr, path: PathBuf, serves: &'static str, r
     });
 }
 
-pub(crate) fn log_tail(folder: &Path) -> String {
+pub fn log_tail(folder: &Path) -> String {
     let text = fs::read(folder.join("log")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     let lines: Vec<_> = text.lines().collect();

@@ -65,15 +65,17 @@ impl Image {
         );
         entry["platform"] = json!({"os": os, "architecture": architecture});
         entry["annotations"] = json!({"io.containerd.image.name": self.name});
-        let index = json!({"schemaVersion": 2, "manifests": [entry]});
-        member(&mut archive, "index.json", &bytes(&index));
-        member(
-            &mut archive,
-            "oci-layout",
-            &bytes(&json!({"imageLayoutVersion": "1.0.0"})),
-        );
-        archive.into_inner().expect("a tar archive in memory")
+        finish(archive, &entry)
     }
+}
+
+/// Ends an archive whose one image is at `entry`.
+pub fn finish(mut archive: Builder<Vec<u8>>, entry: &Value) -> Vec<u8> {
+    let index = json!({"schemaVersion": 2, "manifests": [entry]});
+    member(&mut archive, "index.json", &bytes(&index));
+    let layout = json!({"imageLayoutVersion": "1.0.0"});
+    member(&mut archive, "oci-layout", &bytes(&layout));
+    archive.into_inner().expect("a tar archive in memory")
 }
 
 /// Go's name for this machine's architecture.
@@ -86,7 +88,7 @@ fn machine() -> &'static str {
 }
 
 /// Adds a blob and returns its descriptor.
-fn blob(archive: &mut Builder<Vec<u8>>, media_type: &str, content: &[u8]) -> Value {
+pub fn blob(archive: &mut Builder<Vec<u8>>, media_type: &str, content: &[u8]) -> Value {
     let digest = digest(content);
     member(
         archive,
@@ -96,15 +98,16 @@ fn blob(archive: &mut Builder<Vec<u8>>, media_type: &str, content: &[u8]) -> Val
     json!({"mediaType": media_type, "digest": digest, "size": content.len()})
 }
 
-fn member(archive: &mut Builder<Vec<u8>>, path: &str, content: &[u8]) {
+pub fn member(archive: &mut Builder<Vec<u8>>, path: &str, content: &[u8]) {
     entry::append(archive, path, EntryType::Regular, 0o644, content);
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
+pub fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-fn digest(content: &[u8]) -> String {
+/// As OCI writes it.
+pub fn digest(content: &[u8]) -> String {
     let hex: String = Sha256::digest(content)
         .iter()
         .map(|byte| format!("{byte:02x}"))

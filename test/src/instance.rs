@@ -14,8 +14,8 @@ pub trait Server: Sized {
 
     fn start(version: &Self::Version) -> Self;
     fn name(version: &Self::Version) -> &str;
-    /// The containerd namespace, which names the top cgroup too.
-    fn namespace(&self) -> &str;
+    /// The cgroup above those of all containers, from a hierarchy's root.
+    fn group(&self) -> &str;
     fn case(self: &Arc<Self>, test: &str) -> Self::Case;
 }
 
@@ -106,9 +106,9 @@ impl<S: Server> Instance<S> {
                 let before = Snapshot::take();
                 (Arc::new(S::start(&self.version)), before)
             });
-            let namespace = server.namespace().to_owned();
+            let group = server.group().to_owned();
             drop(server);
-            before.assert_nothing_new(&namespace);
+            before.assert_nothing_new(&group);
         });
         self.lock().last_check = false;
         self.changed.notify_all();

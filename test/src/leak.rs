@@ -36,8 +36,8 @@ impl Snapshot {
     }
 
     /// Panics when there is more than at the time of the snapshot, or a cgroup
-    /// of this containerd namespace.
-    pub fn assert_nothing_new(&self, namespace: &str) {
+    /// of this containerd.
+    pub fn assert_nothing_new(&self, group: &str) {
         wait::until_clean(IDLE_LIMIT, || self.new_process());
         let now = Self::take();
         let mounts: Vec<_> = now.mounts.difference(&self.mounts).collect();
@@ -48,11 +48,11 @@ impl Snapshot {
             files.retain(|file| !file.starts_with("/run/containerd/s/"));
         }
         assert!(files.is_empty(), "left in /run: {files:?}");
-        let groups = cgroup::folders(namespace);
+        let groups = cgroup::folders(group);
         assert!(
             groups.is_empty(),
             "left cgroups: {groups:?} {:?}",
-            cgroup::below(namespace)
+            cgroup::below(group)
         );
     }
 
@@ -106,17 +106,13 @@ fn collect_files(folder: &Path, found: &mut BTreeSet<String>) {
 
 /// Panics unless every trace of a container is gone: shim, mounts, cgroup, and
 /// state in /run.
-pub fn assert_no_trace(namespace: &str, id: &str) {
-    wait::until_clean(CLEAR_LIMIT, || trace(namespace, id));
+/// `group`: the cgroup above those of all containers.
+pub fn assert_no_trace(group: &str, id: &str) {
+    wait::until_clean(CLEAR_LIMIT, || trace(group, id));
 }
 
-fn trace(namespace: &str, id: &str) -> Option<String> {
-    let flag = format!("-id {id} ");
-    let shims = processes::shims(namespace);
-    if let Some(shim) = shims
-        .iter()
-        .find(|shim| format!("{} ", shim.command_line).contains(&flag))
-    {
+fn trace(group: &str, id: &str) -> Option<String> {
+    if let Some(shim) = processes::shim_of(id) {
         return Some(format!("the shim {} ({})", shim.pid, shim.command_line));
     }
     let has_id = |path: &str| path.split('/').any(|part| part == id);
@@ -126,7 +122,7 @@ fn trace(namespace: &str, id: &str) -> Option<String> {
     {
         return Some(format!("the mount {}", mount.target));
     }
-    if let Some(group) = cgroup::below(namespace)
+    if let Some(group) = cgroup::below(group)
         .iter()
         .find(|group| group.ends_with(id))
     {

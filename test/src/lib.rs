@@ -6,6 +6,7 @@
 //! [`docker`] drives a Docker Engine on top of one, and [`leak`] looks for what
 //! stays behind.
 
+pub mod artifact;
 pub mod bundle;
 pub mod case;
 pub mod cgroup;
@@ -21,11 +22,13 @@ pub mod guest_image;
 pub mod image;
 pub mod instance;
 pub mod job_yaml;
+pub mod kubernetes_api;
 pub mod leak;
 pub mod live;
 pub mod memory;
 pub mod mounts;
 pub mod network;
+pub mod node;
 pub mod packer;
 pub mod paths;
 pub mod pattern;

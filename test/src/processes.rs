@@ -52,6 +52,15 @@ pub fn shims(namespace: &str) -> Vec<Process> {
     shims
 }
 
+/// The shim that was started for this container, in whichever namespace.
+pub fn shim_of(id: &str) -> Option<Process> {
+    let flag = format!("-id {id} ");
+    all().into_iter().find(|process| {
+        let line = format!("{} ", process.command_line);
+        line.contains("containerd-shim-") && line.contains(&flag)
+    })
+}
+
 pub fn exists(pid: u32) -> bool {
     proc(pid).exists()
 }

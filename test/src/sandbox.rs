@@ -156,5 +156,8 @@ fn prepare(network: Network) -> io::Result<()> {
 /// Compilers in the background would only disturb: tests of them ask for them.
 fn configure() -> io::Result<()> {
     fs::create_dir_all("/etc/containerd-shim-wasm")?;
-    fs::write("/etc/containerd-shim-wasm/config.toml", "aot = \"off\"\n")
+    let direct = env::var("TEST_DIRECT").unwrap_or_else(|_| "true".into());
+    let trace = env::var("TEST_TRACE").unwrap_or_else(|_| "false".into());
+    let settings = format!("aot = \"off\"\ndirect = {direct}\ntrace = {trace}\n");
+    fs::write("/etc/containerd-shim-wasm/config.toml", settings)
 }

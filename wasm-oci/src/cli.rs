@@ -80,6 +80,11 @@ pub struct Pack {
     #[arg(long)]
     pub artifact: bool,
 
+    /// The program is one for Linux, statically linked, and no module: for tools that come along
+    /// with modules, such as a sidecar; the platform is linux/ and this machine's
+    #[arg(long, conflicts_with_all = ["artifact", "entrypoint", "import"])]
+    pub native: bool,
+
     /// The arguments that the program gets when a container is given none (Cmd)
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,

@@ -21,6 +21,8 @@ pub enum Error {
     Component(PathBuf),
     #[error("{} is no WebAssembly module: it does not begin with \\0asm and version 1; name a .wasm file", .0.display())]
     NotWasm(PathBuf),
+    #[error("{} is no program for Linux; leave out --native for a module", .0.display())]
+    NotNative(PathBuf),
     #[error("{} is malformed: {reason}; build it anew", path.display())]
     Malformed { path: PathBuf, reason: String },
     #[error("{} has no name that can stand in an image; rename it to letters, digits and .wasm", .0.display())]

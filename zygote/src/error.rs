@@ -25,6 +25,9 @@ pub enum Error {
     /// Said by the guest's side, as a whole sentence.
     #[error("{0}")]
     Guest(String),
+    /// A container that is made directly could not be set up.
+    #[error("the container could not be set up: {reason}")]
+    SetUp { reason: String },
     #[error("{}", chain(.0))]
     Libcontainer(#[from] libcontainer::error::LibcontainerError),
 }
@@ -57,7 +60,7 @@ impl<T, E: Into<std::io::Error>> Context<T> for std::result::Result<T, E> {
 }
 
 /// An error and its causes in one line, none said twice.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,6 +1,9 @@
 //! The one place that forks.
 #![allow(unsafe_code)]
 
+use std::fs::File;
+
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{ForkResult, Pid};
 
 use crate::error::{Context, Result};
@@ -16,6 +19,17 @@ pub fn fork(child: impl FnOnce() -> i32) -> Result<Pid> {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => exit(child()),
     }
+}
+
+/// Forks a child that is the first process of a new pid namespace.
+pub fn fork_first(child: impl FnOnce() -> i32) -> Result<Pid> {
+    let what = "can't make a pid namespace";
+    let own = File::open("/proc/self/ns/pid").context(what)?;
+    unshare(CloneFlags::CLONE_NEWPID).context(what)?;
+    let forked = fork(child);
+    // Later children are to be where this process is.
+    setns(&own, CloneFlags::CLONE_NEWPID).context(what)?;
+    forked
 }
 
 /// Ends this process at once: no destructors, no exit handlers (libLLVM has

@@ -12,7 +12,9 @@ mod fork;
 mod guest;
 mod launcher;
 mod reaper;
+mod spare;
 mod title;
+mod trace;
 mod zygote;
 
 use std::path::Path;

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use ipc::{Channel, FromZygote, Listener, ToZygote};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::unistd::Pid;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::child_signal::ChildSignal;
 use crate::error::{Context, Error, Result};
 use crate::reaper::Reaper;
+use crate::spare::Spare;
 use crate::{fds, fork, guest, launcher, title};
 
 /// How long a zygote without shims stays for the next one.
@@ -50,6 +52,7 @@ pub fn serve(path: &Path) -> Result<()> {
         clients: BTreeMap::new(),
         next_client: 0,
         reaper: Reaper::default(),
+        spare: None,
         is_full: false,
     };
     guest::warm_up();
@@ -87,6 +90,8 @@ struct Zygote {
     clients: BTreeMap<u64, Channel>,
     next_client: u64,
     reaper: Reaper,
+    /// The launcher of the next container.
+    spare: Option<Spare>,
     /// The last shim that came could not be accepted, and none has gone since.
     is_full: bool,
 }
@@ -138,8 +143,12 @@ impl Zygote {
                 .values()
                 .map(|client| PollFd::new(client.as_fd(), wanted)),
         );
+        // Forked when there is nothing else to do.
+        let wants_spare = self.spare.is_none() && !self.clients.is_empty();
         let is_idle = self.clients.is_empty() && self.reaper.is_idle();
-        let limit = if self.is_full {
+        let limit = if wants_spare {
+            Some(Duration::ZERO)
+        } else if self.is_full {
             Some(FULL)
         } else {
             is_idle.then_some(IDLE)
@@ -148,6 +157,10 @@ impl Zygote {
             PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)
         });
         match nix::poll::poll(&mut fds, timeout) {
+            Ok(0) if wants_spare => {
+                self.make_spare();
+                return Ok(Some(Happened::default()));
+            }
             Ok(0) if self.is_full => {
                 self.is_full = false;
                 return Ok(Some(Happened::default()));
@@ -206,14 +219,31 @@ impl Zygote {
         let [connection] = <[OwnedFd; 1]>::try_from(fds)
             .map_err(|_| Error::OutOfOrder("a fork without a connection"))?;
         let connection = Channel::from(connection);
-        let pid = fork::fork(|| {
+        let employed = self.spare.take().filter(|spare| {
+            // It may have been killed.
+            spare.employ(&connection).is_ok()
+        });
+        let pid = match employed {
+            Some(spare) => spare.pid,
+            None => self.fork_launcher(|| Some(connection))?,
+        };
+        self.reaper.add_launcher(pid);
+        Ok(pid.as_raw())
+    }
+
+    /// Without one, as after a failure, the next launcher is forked when it is
+    /// asked for.
+    fn make_spare(&mut self) {
+        self.spare = Spare::new(|await_work| self.fork_launcher(await_work)).ok();
+    }
+
+    fn fork_launcher(&self, connection: impl FnOnce() -> Option<Channel>) -> Result<Pid> {
+        fork::fork(|| {
             ChildSignal::restore();
             let _ = setrlimit(Resource::Nofile, self.own_limit);
             self.close_in_child();
-            launcher::run(connection)
-        })?;
-        self.reaper.add_launcher(pid);
-        Ok(pid.as_raw())
+            connection().map_or(0, launcher::run)
+        })
     }
 
     /// Closes what is the zygote's alone: who holds it keeps shims from seeing
@@ -223,6 +253,9 @@ impl Zygote {
         fds::close(self.children.as_fd().as_raw_fd());
         for client in self.clients.values() {
             fds::close(client.as_raw_fd());
+        }
+        if let Some(spare) = &self.spare {
+            spare.close();
         }
     }
 

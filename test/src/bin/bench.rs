@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         name: "bench".into(),
         shim_bin: paths::shim_tree().join("bin"),
         wrapper: Vec::new(),
+        cri: None,
     };
     let containerd = Containerd::start(&version, &options);
     println!("containerd {}, {ROUNDS} rounds, medians", version.name);

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         name: "demo".into(),
         shim_bin: paths::shim_tree().join("bin"),
         wrapper: Vec::new(),
+        cri: None,
     };
     let containerd = Containerd::bare(&version, &options);
     let folder = demo::prepare();

@@ -197,8 +197,8 @@ impl instance::Server for Docker {
         &version.name
     }
 
-    fn namespace(&self) -> &str {
-        self.namespace()
+    fn group(&self) -> &str {
+        self.group()
     }
 
     fn case(self: &Arc<Self>, test: &str) -> Case {

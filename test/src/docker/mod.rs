@@ -44,6 +44,7 @@ impl Docker {
             name: format!("docker-{}", version.name),
             shim_bin: paths::shim_tree().join("bin"),
             wrapper: Vec::new(),
+            cri: None,
         };
         let containerd = Containerd::bare(&version.containerd, &options);
         let folder = containerd.folder().join("docker");
@@ -93,6 +94,10 @@ impl Docker {
 
     pub fn namespace(&self) -> &str {
         self.containerd.namespace()
+    }
+
+    pub fn group(&self) -> &str {
+        self.containerd.group()
     }
 
     /// Where tests may put files, on the host.

@@ -53,6 +53,7 @@ pub fn run(version: &Version, config: Config) -> bool {
         name: "soak".into(),
         shim_bin: paths::shim_tree().join("bin"),
         wrapper: Vec::new(),
+        cri: None,
     };
     let mut containerd = Containerd::start(version, &options);
     let namespace = containerd.namespace().to_owned();

@@ -59,6 +59,7 @@ fn compare() -> Result<(), String> {
         name: "conformance".into(),
         shim_bin: paths::shim_tree().join("bin"),
         wrapper: Vec::new(),
+        cri: None,
     };
     let containerd = Containerd::start(&version, &options);
     let [runc, ours] =

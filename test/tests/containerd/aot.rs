@@ -16,12 +16,12 @@ crate::tests! {
 }
 
 const STORE: &str = "/var/lib/containerd-shim-wasm/cache";
-const WAIT: [&str; 2] = ["--annotation", "io.containerd.wasm.aot=wait"];
+pub const WAIT: [&str; 2] = ["--annotation", "io.containerd.wasm.aot=wait"];
 /// A compiler may share two CPUs with other tests.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The native code of the store that a process has mapped to run.
-fn code_of(pid: u32) -> Option<PathBuf> {
+pub fn code_of(pid: u32) -> Option<PathBuf> {
     let maps = fs::read_to_string(processes::proc(pid).join("maps")).expect("maps");
     let line = maps
         .lines()
@@ -31,7 +31,7 @@ fn code_of(pid: u32) -> Option<PathBuf> {
 }
 
 /// What a guest has mapped that sleeps in a container of this run.
-fn code_of_sleeping(case: &Case, run: Run<'_>, guest: &str) -> Option<PathBuf> {
+pub fn code_of_sleeping(case: &Case, run: Run<'_>, guest: &str) -> Option<PathBuf> {
     let mut live = run.limit(LIMIT).program(guest, ["sleep"]).start();
     live.expect_line("ready");
     let (pid, _) = case.containerd.ctr.status(&live.id).expect("the task");

@@ -23,6 +23,7 @@ fn hello_with(case: &Case, name: &str, shim_bin: &Path, wrapper: &[&str]) {
         name: format!("{}-{name}", case.containerd.version.name),
         shim_bin: shim_bin.into(),
         wrapper: wrapper.iter().copied().map(Into::into).collect(),
+        cri: None,
     };
     let containerd = Containerd::start(&case.containerd.version, &options);
     let output = Run::new(&containerd, name).guest(["hello"]).output();
@@ -90,6 +91,7 @@ fn broken_zygote_says_why(case: &Case) {
         name: format!("{}-broken", case.containerd.version.name),
         shim_bin: tree.join("bin"),
         wrapper: Vec::new(),
+        cri: None,
     };
     let containerd = Containerd::start(&case.containerd.version, &options);
     let output = Run::new(&containerd, "a").guest(["hello"]).output();

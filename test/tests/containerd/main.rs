@@ -5,15 +5,18 @@
 //! that hold for any runtime run against runc, to check the tests themselves.
 
 mod aot;
+mod artifacts;
 mod basic;
 mod cleanup;
 mod confinement;
 mod control;
+mod deploy;
 mod errors;
 mod exec;
 mod hygiene;
 mod imports;
 mod install;
+mod installer;
 mod job;
 mod limits;
 mod load;
@@ -27,6 +30,7 @@ mod pack;
 mod pods;
 mod programs;
 mod readme;
+mod restart;
 mod security;
 mod service;
 mod signals;
@@ -48,6 +52,7 @@ const SUITES: &[&[suite::Test]] = &[
     readme::TESTS,
     load::TESTS,
     install::TESTS,
+    installer::TESTS,
     basic::TESTS,
     stdio::TESTS,
     signals::TESTS,
@@ -55,6 +60,7 @@ const SUITES: &[&[suite::Test]] = &[
     mounts::TESTS,
     open_files::TESTS,
     pack::TESTS,
+    artifacts::TESTS,
     native::TESTS,
     pods::TESTS,
     service::TESTS,
@@ -87,7 +93,9 @@ fn main() {
         trials.extend(shim_test::suite::trials(&instance, tests, &arguments));
         previous = Some(instance);
     }
-    trials.extend(pack::once());
+    for tests in [pack::ONCE, restart::ONCE, deploy::ONCE] {
+        trials.extend(suite::once(tests));
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(previous);
     exit(if conclusion.has_failed() { 101 } else { 0 });

@@ -5,37 +5,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use shim_test::case::Case;
 use shim_test::shell::Shell;
 use shim_test::{command, packer, paths};
 
 use crate::errors::expect_refusal_of;
+use crate::suite::Once;
 
 crate::tests! {
     any:;
     wasm: packed_image, packed_for_linux, packed_entrypoint, packed_imports, packed_artifact, exported_image
 }
 
-/// A test by name that is given a folder of its own.
-type Once = (&'static str, fn(&Path));
-
-/// What needs no containerd, and so runs once.
-const ONCE: [Once; 2] = [("skopeo", skopeo), ("same_bytes", same_bytes)];
-
-pub fn once() -> impl Iterator<Item = Trial> {
-    ONCE.into_iter().map(|(name, run)| {
-        let test = move || {
-            let folder = Path::new("/run/st").join(name);
-            fs::create_dir_all(&folder).expect("a folder in the sandbox's /run");
-            run(&folder);
-            fs::remove_dir_all(&folder).expect("the folder just made");
-            Ok(())
-        };
-        Trial::test(format!("once::{name}"), test).with_ignored_flag(!paths::runs_wasm())
-    })
-}
+/// What needs no containerd.
+pub const ONCE: &[Once] = &[("skopeo", skopeo), ("same_bytes", same_bytes)];
 
 /// A folder to add, with a file and a link to it.
 fn data(folder: &Path) -> PathBuf {

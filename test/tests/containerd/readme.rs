@@ -99,7 +99,7 @@ fn readme(case: &Case) {
     demo::prepare();
     // The others change the machine.
     // Of the others, one is run by the Docker tests.
-    let page = Page::read(case, README, 3, 6);
+    let page = Page::read(case, README, 4, 9);
     let image = page.run(0, &["demo"]);
     assert!(image.contains("greets 3 guests"), "{image}");
     assert!(
@@ -117,6 +117,11 @@ fn readme(case: &Case) {
     assert!(
         packed.ends_with("[/guest.wasm]\n[args]\n[one]\n"),
         "{packed}"
+    );
+    let artifact = page.run(3, &["artifact"]);
+    assert!(
+        artifact.ends_with("math\ngreeter 100\napp 103\nhello 142\n"),
+        "{artifact}"
     );
 }
 

@@ -8,7 +8,7 @@ use shim_test::{command, packer, paths};
 
 shim_test::tests! {
     any: build, compose;
-    wasm: load_of_wasm_oci
+    wasm: load_of_wasm_oci, artifact_by_annotation
 }
 
 /// Builds an image of the guest, with more lines in its Dockerfile.
@@ -99,4 +99,24 @@ fn compose(case: &Case) {
     assert_eq!(exec.success(), "composed");
     down.success();
     case.call(&["rmi", &image]).success();
+}
+
+/// Docker takes an artifact in, but makes containers of images alone.
+fn artifact_by_annotation(case: &Case) {
+    let archive = case.folder("image").join("packed.tar");
+    let name = |tag| format!("localhost/{}:{tag}", case.name("image"));
+    let (artifact, image) = (name("artifact"), name("image"));
+    let load = |module: &str, flags: &[&str]| {
+        packer::pack(&paths::guest(module), &archive, flags);
+        case.call(&["load", "--input", &archive.to_string_lossy()])
+            .success();
+    };
+    load("hello.wasm", &["--artifact", "--tag", &artifact]);
+    load("guest.wasm", &["--tag", &image]);
+    let annotation = format!("io.containerd.wasm.artifact={artifact}");
+    let mut line = case.run_line("a", &["--rm", "--annotation", &annotation]);
+    line.push(image.clone());
+    let output = case.live(&line).finish(LIMIT);
+    assert_eq!(output.success(), "hello from C");
+    case.call(&["rmi", &artifact, &image]).success();
 }

@@ -101,6 +101,7 @@ fn containerd_with(case: &Case, shim_bin: PathBuf) -> Containerd {
         name: format!("{}-{}", case.containerd.version.name, case.id("own")),
         shim_bin,
         wrapper: Vec::new(),
+        cri: None,
     };
     Containerd::start(&case.containerd.version, &options)
 }

@@ -24,6 +24,7 @@ fn own(case: &Case) -> Containerd {
         name: format!("{}-{}", case.containerd.version.name, case.id("own")),
         shim_bin: paths::shim_tree().join("bin"),
         wrapper: Vec::new(),
+        cri: None,
     };
     Containerd::start(&case.containerd.version, &options)
 }

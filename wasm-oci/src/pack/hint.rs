@@ -31,9 +31,22 @@ pub fn image(
 }
 
 /// The same for an artifact, which has nothing to unpack; containerd 1.6 fails
-/// when it tries to.
-pub fn artifact(archive: &str, name: &Reference, platform: &Platform) -> String {
-    imported(archive, &name.whole(), platform, "--no-unpack ")
+/// when it tries to. No `ctr run` takes its configuration, so the runtime is told
+/// of it by annotation.
+pub fn artifact(archive: &str, name: &Reference, platform: &Platform, program: &str) -> String {
+    let (name, program) = (name.whole(), quoted(program));
+    let mut text = imported(archive, &name, platform, "--no-unpack ");
+    text += &format!(
+        "run it:    ctr run --rm --runtime io.containerd.wasm.v1 --rootfs \\\n    \
+         --annotation io.containerd.wasm.artifact={name} \\\n    \
+         \"$(mktemp -d)\" my-container {program}\n"
+    );
+    text
+}
+
+/// The same for a native program, which any runtime runs.
+pub fn native(archive: &str, name: &Reference, platform: &Platform) -> String {
+    imported(archive, &name.whole(), platform, "")
 }
 
 fn imported(archive: &str, name: &str, platform: &Platform, flags: &str) -> String {

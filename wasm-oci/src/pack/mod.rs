@@ -49,13 +49,16 @@ pub fn pack(options: &Pack, created: Option<String>) -> Result<String> {
 
 /// All is read and checked before the output is touched.
 fn pack_image(options: &Pack, name: &Reference, created: Option<String>) -> Result<String> {
-    let platform = options.platform.clone().unwrap_or_else(|| Platform {
-        os: "wasi".into(),
-        architecture: "wasm".into(),
-        variant: None,
-    });
-    let (entry, module) = source::entry(&options.module)?;
-    source::check_entrypoint(&module, &entry.file, options.entrypoint.as_deref())?;
+    let platform = options.platform.clone();
+    let platform = platform.unwrap_or_else(|| default_platform(options.native));
+    let entry = match options.native {
+        true => source::native(&options.module)?,
+        false => {
+            let (entry, module) = source::entry(&options.module)?;
+            source::check_entrypoint(&module, &entry.file, options.entrypoint.as_deref())?;
+            entry
+        }
+    };
     let imports = source::imports(&options.import)?;
     let image = Image::new(options, &platform, entry, imports, created)?;
     let mut layout = Layout::begin(Output::create(&options.output)?)?;
@@ -64,6 +67,9 @@ fn pack_image(options: &Pack, name: &Reference, created: Option<String>) -> Resu
     layout.finish(&manifest, &Target { name, platform })?;
     let archive = options.output.to_string_lossy();
     let modules = image.import_modules.as_deref();
+    if options.native {
+        return Ok(hint::native(&archive, name, platform));
+    }
     Ok(hint::image(&archive, name, platform, modules))
 }
 
@@ -71,12 +77,30 @@ fn pack_artifact(options: &Pack, name: &Reference, created: Option<String>) -> R
     artifact::check(options)?;
     let platform = &artifact::platform();
     let (entry, _) = source::entry(&options.module)?;
+    let program = entry.name.clone();
     let artifact = Artifact::new(entry, source::imports(&options.import)?, created);
     let mut layout = Layout::begin(Output::create(&options.output)?)?;
     let manifest = artifact.write(&mut layout)?;
     layout.finish(&manifest, &Target { name, platform })?;
     let archive = options.output.to_string_lossy();
-    Ok(hint::artifact(&archive, name, platform))
+    Ok(hint::artifact(&archive, name, platform, &program))
+}
+
+fn default_platform(native: bool) -> Platform {
+    let (os, architecture) = match native {
+        false => ("wasi", "wasm"),
+        // Go's names for architectures, which images have.
+        true => match env::consts::ARCH {
+            "x86_64" => ("linux", "amd64"),
+            "aarch64" => ("linux", "arm64"),
+            other => ("linux", other),
+        },
+    };
+    Platform {
+        os: os.into(),
+        architecture: architecture.into(),
+        variant: None,
+    }
 }
 
 /// `localhost/APP:latest`: on no registry, so never taken for one from there.

@@ -27,12 +27,35 @@ pub struct Source {
 
 /// The module to run.
 pub fn entry(file: &Path) -> Result<(Source, Module)> {
-    let name = file
-        .file_name()
+    load(name(file)?, file)
+}
+
+/// A program for Linux to run instead.
+pub fn native(file: &Path) -> Result<Source> {
+    let (name, bytes) = (name(file)?, read(file)?);
+    match Format::of(&bytes) {
+        Format::Native => Ok(Source {
+            name,
+            file: file.into(),
+            bytes,
+        }),
+        _ => Err(Error::NotNative(file.into())),
+    }
+}
+
+fn name(file: &Path) -> Result<String> {
+    file.file_name()
         .and_then(|name| name.to_str())
         .filter(|name| !name.chars().any(char::is_control))
-        .ok_or_else(|| Error::ModuleName(file.into()))?;
-    load(name.into(), file)
+        .map(Into::into)
+        .ok_or_else(|| Error::ModuleName(file.into()))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).map_err(|source| Error::Read {
+        path: file.into(),
+        source,
+    })
 }
 
 /// The import modules in the order given, each with the name it is imported by.
@@ -57,10 +80,7 @@ pub fn imports(imports: &[Import]) -> Result<Vec<(String, Source)>> {
 }
 
 fn load(name: String, file: &Path) -> Result<(Source, Module)> {
-    let bytes = fs::read(file).map_err(|source| Error::Read {
-        path: file.into(),
-        source,
-    })?;
+    let bytes = read(file)?;
     match Format::of(&bytes) {
         Format::Module => {}
         Format::Component => return Err(Error::Component(file.into())),

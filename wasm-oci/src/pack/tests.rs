@@ -288,6 +288,41 @@ fn mistakes_are_told_before_anything_is_written() {
 }
 
 #[test]
+fn a_native_program_makes_an_image_for_this_machine() {
+    let place = Workplace::new();
+    fs::write(place.path("tool"), b"\x7fELF\x02\x01\x01\0").unwrap();
+    let flags = [
+        "--native",
+        "@/tool",
+        "-o",
+        "-",
+        "--add=@/data:/data",
+        "--",
+        "run",
+    ];
+    let members = place.pack(&flags).unwrap();
+    let config = members.values().find_map(|bytes| {
+        let value: Value = serde_json::from_slice(bytes).ok()?;
+        value.get("rootfs").is_some().then_some(value)
+    });
+    let config = config.unwrap();
+    assert_eq!(config["os"], "linux");
+    assert_eq!(config["config"]["Entrypoint"], json!(["/tool"]));
+    assert_eq!(config["config"]["Cmd"], json!(["run"]));
+    for (flags, part) in [
+        (
+            &["--native", "@/app.wasm", "-o", "-"][..],
+            "leave out --native",
+        ),
+        (&["@/tool", "-o", "-"][..], "no WebAssembly module"),
+    ] {
+        let _ = fs::remove_file(place.path("app.tar"));
+        let error = place.refused(flags).to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
 fn a_name_follows_from_the_file() {
     let name = |file| default_name(Path::new(file)).map(|name| name.whole());
     assert_eq!(

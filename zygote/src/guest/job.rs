@@ -6,6 +6,7 @@ use wasmedge_sdk::config::{CommonConfigOptions, Config, ConfigBuilder, RuntimeCo
 use wasmedge_sdk::wasi::WasiModule;
 use wasmedge_sdk::{LogManager, WasmEdgeResult};
 
+use super::artifact::Given;
 use super::link::{self, Import};
 use super::loader::{Configs, Loader};
 use super::module::Module;
@@ -27,11 +28,12 @@ pub struct Job {
 }
 
 impl Job {
-    /// `file`: the program, a module. An error is one sentence for the user.
+    /// The program is a module; with it come those of its import modules that
+    /// are not in the container. An error is one sentence for the user.
     pub fn prepare(
         workload: &Workload,
         program: &Candidate,
-        file: File,
+        (file, given): (File, Vec<Given>),
         loader: &Loader<'_>,
     ) -> Result<Self, String> {
         // What WasmEdge has to say is said once, by us.
@@ -49,7 +51,7 @@ impl Job {
         let entry = loader.load(configs, &program.path, file, &mut budget)?;
         let wasi = WasiModule::create(None, None, None)
             .map_err(|error| format!("WASI can't be set up: {error}"))?;
-        let imports = link::load(loader, configs, workload, &mut budget)?;
+        let imports = link::load(loader, configs, link::wanted(workload, given)?, &mut budget)?;
         link::check(&wasi, &imports, &entry)?;
         let function = workload.function(program).to_owned();
         if function.is_empty() {

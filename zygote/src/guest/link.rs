@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
 
 use oci::{Budget, ImportModule, Workload};
 use wasmedge_sdk::wasi::WasiModule;
 use wasmedge_sdk::{AsInstance, ExternalInstanceType};
 
+use super::artifact::Given;
 use super::file;
 use super::loader::{Configs, Loader};
 use super::module::Module;
@@ -16,22 +19,59 @@ pub struct Import {
     pub initialize: bool,
 }
 
-/// Loads the workload's import modules, each after those that it imports from.
-/// An error is one sentence for the user.
+/// A module that others are to import from by its name, not yet loaded.
+pub struct Wanted {
+    name: String,
+    path: PathBuf,
+    /// `None` if it is in the container.
+    file: Option<File>,
+}
+
+/// The import modules that came by themselves, and those that an annotation
+/// names. An error is one sentence for the user.
+pub fn wanted(workload: &Workload, given: Vec<Given>) -> Result<Vec<Wanted>, String> {
+    let mut wanted: Vec<_> = given
+        .into_iter()
+        .map(|Given { name, path, file }| Wanted {
+            name,
+            path,
+            file: Some(file),
+        })
+        .collect();
+    for ImportModule { name, path } in &workload.wishes.import_modules {
+        let path = workload.cwd.join(path);
+        if let Some(other) = wanted.iter().find(|other| other.name == *name) {
+            return Err(format!(
+                "two import modules have the name {name:?}: {} of the image, and {} of annotation {}",
+                other.path.display(),
+                path.display(),
+                oci::IMPORT_MODULES
+            ));
+        }
+        wanted.push(Wanted {
+            name: name.clone(),
+            path,
+            file: None,
+        });
+    }
+    Ok(wanted)
+}
+
+/// Loads import modules, each after those that it imports from. An error is one
+/// sentence for the user.
 pub fn load(
     loader: &Loader<'_>,
     configs: Configs<'_>,
-    workload: &Workload,
+    mut wanted: Vec<Wanted>,
     budget: &mut Budget,
 ) -> Result<Vec<Import>, String> {
-    let wanted = &workload.wishes.import_modules;
     let mut modules = Vec::new();
-    for import in wanted {
-        let path = workload.cwd.join(&import.path);
-        let module = file::open(&path)
-            .map_err(|error| file::describe(&error, &path))
-            .and_then(|file| loader.load(configs, &path, file, budget))
-            .map_err(|error| format!("import module {:?}: {error}", import.name))?;
+    for Wanted { name, path, file } in &mut wanted {
+        let opened = file.take().map_or_else(|| file::open(path), Ok);
+        let module = opened
+            .map_err(|error| file::describe(&error, path))
+            .and_then(|file| loader.load(configs, path, file, budget))
+            .map_err(|error| format!("import module {name:?}: {error}"))?;
         modules.push(module);
     }
     let needs: Vec<_> = wanted
@@ -39,7 +79,7 @@ pub fn load(
         .zip(&modules)
         .map(|(import, module)| (import.name.as_str(), module.import_names()))
         .collect();
-    let order = oci::link_order(&needs).map_err(|cycle| describe(&cycle, wanted))?;
+    let order = oci::link_order(&needs).map_err(|cycle| describe(&cycle, &wanted))?;
     let mut modules: Vec<_> = modules.into_iter().map(Some).collect();
     order
         .into_iter()
@@ -54,7 +94,7 @@ pub fn load(
         .collect()
 }
 
-fn describe(cycle: &[String], wanted: &[ImportModule]) -> String {
+fn describe(cycle: &[String], wanted: &[Wanted]) -> String {
     let path = |name: &String| wanted.iter().find(|import| import.name == *name);
     let names: Vec<_> = cycle
         .iter()

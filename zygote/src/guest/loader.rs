@@ -11,6 +11,7 @@ use super::file;
 use super::host_proc::HostProc;
 use super::library::Library;
 use super::module::Module;
+use crate::trace;
 
 /// Loads modules: as native code where there is some, to be interpreted
 /// otherwise.
@@ -54,15 +55,21 @@ impl<'a> Loader<'a> {
             .try_clone()
             .map_err(|error| file::describe(&error, path))?;
         let bytes = file::module(file, path, budget)?;
+        trace::done("module read");
         if has_proc()
             && let Some(code) = self.library.native(&bytes, &again)
         {
             match self.load_code(configs, path, code) {
-                Some(module) => return Ok(module),
+                Some(module) => {
+                    trace::done("native code loaded");
+                    return Ok(module);
+                }
                 None => self.library.discard(&bytes),
             }
         }
-        Module::load(configs.interpreted, path, &bytes)
+        let module = Module::load(configs.interpreted, path, &bytes);
+        trace::done("module loaded");
+        module
     }
 
     fn load_code(&self, configs: Configs<'_>, path: &Path, code: OwnedFd) -> Option<Module> {

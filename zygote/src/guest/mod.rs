@@ -1,6 +1,7 @@
 //! The guest: what runs as the container's init process, inside all that
 //! confines it. Everything hostile (the program file, its code) is met here.
 
+mod artifact;
 mod capabilities;
 mod file;
 mod host_proc;
@@ -32,6 +33,7 @@ use oci::{Bundle, Workload};
 
 use crate::error::{Context, Result};
 use crate::fds;
+pub use artifact::Artifact;
 use host_proc::HostProc;
 pub use job::warm_up;
 use library::Library;
@@ -40,7 +42,7 @@ pub use module::version as wasmedge_version;
 use parent::Parent;
 use program::Program;
 use verdict::Reporter;
-pub use verdict::Verdict;
+pub use verdict::{Hearer, Verdict};
 
 /// What libcontainer calls in the container's init process: `validate` at the
 /// end of Create, confined, and `exec` at Start.
@@ -55,6 +57,8 @@ struct Inner {
     /// The launcher's connection to the shim, which is not the guest's to hold.
     connection: RawFd,
     added: Option<Added>,
+    /// The program, if it is not in the container; until it is loaded.
+    artifact: RefCell<Option<Artifact>>,
     program: RefCell<Option<Program>>,
     home: RefCell<Option<String>>,
 }
@@ -77,7 +81,10 @@ impl Inner {
             .map_err(|error| format!("capabilities can't be dropped: {error}"))?;
         let loader = Loader::new(&self.library, &self.proc);
         let Some(added) = &self.added else {
-            return Program::load(&self.workload, &loader);
+            return match self.artifact.take() {
+                Some(artifact) => Program::of_artifact(&self.workload, artifact, &loader),
+                None => Program::load(&self.workload, &loader),
+            };
         };
         added.launcher.follow()?;
         if let Some(filter) = &added.seccomp {
@@ -116,9 +123,21 @@ impl Guest {
             reporter,
             connection: connection.as_raw_fd(),
             added: None,
+            artifact: RefCell::new(None),
             program: RefCell::new(None),
             home: RefCell::new(None),
         })))
+    }
+
+    /// For a container whose program came by itself.
+    pub fn made_of(self, artifact: Option<Artifact>) -> Self {
+        self.0.artifact.replace(artifact);
+        self
+    }
+
+    /// Tells the launcher why there is nothing to run the program in.
+    pub fn report_unready(&self, reason: String) {
+        self.0.reporter.send(&Verdict::Unready { reason });
     }
 
     /// For a process that is added to a running container. `shows_kernel`: the

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use nix::unistd::{AccessFlags, access, getgid, getuid};
 use oci::{Candidate, Format, Workload};
 
+use super::artifact::{Artifact, Given};
 use super::file;
 use super::job::Job;
 use super::loader::Loader;
@@ -28,6 +29,34 @@ impl Program {
         found.map_err(shorten)
     }
 
+    /// Loads the program that came by itself. `process.args[0]` names no file
+    /// then: it is what the program is told that its name is.
+    pub fn of_artifact(
+        workload: &Workload,
+        artifact: Artifact,
+        loader: &Loader<'_>,
+    ) -> Result<Self, String> {
+        let inner = workload.without_init();
+        let workload = inner.as_ref().unwrap_or(workload);
+        let program = workload.without_file(&artifact.program.path);
+        let (file, imports) = (artifact.program.file, artifact.imports);
+        Self::module(workload, &program, (file, imports), loader).map_err(shorten)
+    }
+
+    /// `given`: the program, and the import modules that came with it.
+    fn module(
+        workload: &Workload,
+        program: &Candidate,
+        given: (File, Vec<Given>),
+        loader: &Loader<'_>,
+    ) -> Result<Self, String> {
+        if let Some(profile) = &workload.apparmor_profile {
+            loader.proc().change_profile(profile)?;
+        }
+        let job = Job::prepare(workload, program, given, loader)?;
+        Ok(Self::Module(Box::new(job)))
+    }
+
     /// Docker's init passes signals on and buries orphans. A Wasm guest ends on
     /// signals without it and has no children, and is nothing that an init could
     /// execute: it runs alone.
@@ -48,11 +77,7 @@ impl Program {
         let shown = path.display();
         match Format::of(&head) {
             Format::Module | Format::Component | Format::UnknownWasm => {
-                if let Some(profile) = &workload.apparmor_profile {
-                    loader.proc().change_profile(profile)?;
-                }
-                let job = Job::prepare(workload, &found, file, loader)?;
-                Ok(Self::Module(Box::new(job)))
+                Self::module(workload, &found, (file, Vec::new()), loader)
             }
             Format::Unknown => Err(format!(
                 "{shown} is no program: neither a WebAssembly module (\\0asm), \

@@ -1,16 +1,24 @@
 use std::fs::File;
 use std::io::{Read, Write};
 
+use ipc::Phase;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Result};
+use crate::trace;
 
 /// What the guest's side found out about its program, for the launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     Module,
     Native,
-    Refused { sentence: String },
+    Refused {
+        sentence: String,
+    },
+    /// What the program was to be run in could not be set up.
+    Unready {
+        reason: String,
+    },
 }
 
 /// Where the guest's side reports.
@@ -34,7 +42,7 @@ impl Reporter {
     pub fn send(&self, verdict: &Verdict) {
         // Without a verdict the launcher takes the program for a module, which
         // is the narrower of the two.
-        if let Ok(bytes) = serde_json::to_vec(verdict) {
+        if let Ok(bytes) = serde_json::to_vec(&(verdict, trace::take())) {
             let _ = (&self.0).write_all(&bytes);
         }
     }
@@ -45,6 +53,8 @@ impl Hearer {
     pub fn receive(mut self) -> Option<Verdict> {
         let mut bytes = Vec::new();
         self.0.read_to_end(&mut bytes).ok()?;
-        serde_json::from_slice(&bytes).ok()
+        let (verdict, phases): (Verdict, Vec<Phase>) = serde_json::from_slice(&bytes).ok()?;
+        trace::add(phases);
+        Some(verdict)
     }
 }

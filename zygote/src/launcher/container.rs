@@ -4,33 +4,48 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use ipc::{Channel, FromLauncher, Launch};
+use ipc::{CgroupFolder, Channel, FromLauncher, Launch};
 use libcontainer::container::Container;
-use libcontainer::container::builder::ContainerBuilder;
-use libcontainer::error::LibcontainerError;
-use libcontainer::syscall::syscall::SyscallType;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{Streams, explain, hide, keyring, mounts};
+use super::direct::{Direct, Plan};
+use super::{Streams, cgroup_mount, explain, full, hide, keyring, mounts, oom_score};
 use crate::error::{Context, Error, Result};
-use crate::guest::{Guest, Verdict};
+use crate::guest::{Artifact, Guest, Verdict};
+use crate::trace;
 
 /// A container whose init process waits to be started.
 pub struct Created {
-    container: Container,
-    pid: i32,
-    pidfd: OwnedFd,
+    made: Made,
     /// Held for as long as the launcher lives.
     _lock: File,
 }
 
+/// The container by who has made it.
+enum Made {
+    Direct(Direct),
+    Full {
+        container: Box<Container>,
+        pid: i32,
+        pidfd: OwnedFd,
+    },
+}
+
 impl Created {
-    pub fn create(launch: &Launch, streams: Streams, connection: &Channel) -> Result<Self> {
+    /// `artifact`: the program, if it is not in the container.
+    pub fn create(
+        launch: &Launch,
+        cgroup: &[CgroupFolder],
+        streams: Streams,
+        mut artifact: Option<Artifact>,
+        connection: &Channel,
+    ) -> Result<Self> {
         let bundle = Bundle::load(&launch.bundle)?;
         let workload = Workload::from_spec(&bundle.spec)?;
+        trace::done("config.json");
         check_apparmor(&workload)?;
         private_folder(&launch.state)?;
         let lock = lock(launch)?;
@@ -43,87 +58,185 @@ impl Created {
         if !launch.no_new_keyring {
             keyring::join_own(&launch.id)?;
         }
-        let limit = workload.memory_limit;
-        let (verdict, reporter) = Verdict::channel()?;
-        let guest = Guest::new(workload, reporter, connection, streams.library)?;
-        let built = build(launch, streams.stdio, guest);
-        // The guest's side says in one sentence what is wrong with a program;
-        // libcontainer would wrap it into layers of other errors.
-        let verdict = match verdict.receive() {
-            Some(Verdict::Refused { sentence }) => return Err(Error::Guest(sentence)),
-            verdict => verdict,
-        };
-        let container = match built {
-            Ok(container) => container,
-            Err(error) => return Err(explained(error, &bundle, limit)),
-        };
-        let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
-        let pidfd = Pid::from_raw(pid)
-            .ok_or(rustix::io::Errno::SRCH)
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-            .context("can't get a pidfd of the container's process")?;
-        let created = Self {
-            container,
-            pid,
-            pidfd,
-            _lock: lock,
-        };
-        match created.prepare_for(verdict.as_ref(), &bundle) {
-            Ok(()) => Ok(created),
-            Err(error) => {
-                created.discard();
-                Err(error)
+        trace::done("lock and keyring");
+        let made = match Plan::of(&bundle, &workload, launch, cgroup, artifact.is_some()) {
+            Some(plan) => {
+                let artifact = artifact.take();
+                make_directly(&plan, &workload, &streams, artifact, connection)
             }
+            None => Ok(None),
+        };
+        let limit = workload.memory_limit;
+        let made = match made {
+            Ok(Some(direct)) => Ok(Made::Direct(direct)),
+            Ok(None) => make_fully(launch, &bundle, workload, streams, artifact, connection),
+            Err(error) => Err(error),
+        };
+        Ok(Self {
+            made: made.map_err(|error| explain(error, &bundle, limit))?,
+            _lock: lock,
+        })
+    }
+
+    pub fn pid(&self) -> i32 {
+        match &self.made {
+            Made::Direct(direct) => direct.pid,
+            Made::Full { pid, .. } => *pid,
         }
     }
 
-    /// Only a program that is known to be native keeps the kernel's views.
-    fn prepare_for(&self, verdict: Option<&Verdict>, bundle: &Bundle) -> Result<()> {
-        if verdict == Some(&Verdict::Native) {
-            return Ok(());
-        }
-        if !bundle.has_own_mounts() {
-            return Err(Error::Guest(
-                "a WebAssembly container needs a mount namespace of its own; \
-                 add one to linux.namespaces in config.json"
-                    .into(),
-            ));
-        }
-        hide::prepare_for_wasm(bundle, self.pid, &self.pidfd)
+    /// Whether the shim can do what is left to do.
+    pub fn needs_no_launcher(&self) -> bool {
+        matches!(self.made, Made::Direct(_))
     }
 
     /// Tells the shim of the container's process.
     pub fn announce(&self, connection: &Channel) -> Result<()> {
-        let created = FromLauncher::Created { pid: self.pid };
-        Ok(connection.send(&created, &[self.pidfd.as_fd()])?)
+        let created = FromLauncher::Created {
+            pid: self.pid(),
+            phases: trace::take(),
+        };
+        let fds = match &self.made {
+            Made::Direct(direct) => vec![direct.pidfd.as_fd(), direct.start.as_fd()],
+            Made::Full { pidfd, .. } => vec![pidfd.as_fd()],
+        };
+        Ok(connection.send(&created, &fds)?)
     }
 
     /// Lets the process run, and runs the poststart hooks; one that fails ends
     /// the process (OCI runtime spec, "Lifecycle", step 10).
     pub fn start(&mut self) -> Result<()> {
-        let started = self.container.start();
+        let Made::Full {
+            container, pidfd, ..
+        } = &mut self.made
+        else {
+            return Ok(());
+        };
+        let started = container.start();
         if started.is_err() {
-            let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
         }
         Ok(started?)
     }
 
     /// Undoes all that `create` did, as far as it can be undone: nobody is left
     /// who could be told of a failure.
-    pub fn discard(mut self) {
-        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
-        let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(self.pid), None);
-        let _ = self.container.delete(true);
+    pub fn discard(self, cgroup: &[CgroupFolder]) {
+        match self.made {
+            Made::Direct(direct) => {
+                direct.end();
+                for folder in cgroup {
+                    let _ = std::fs::remove_dir(&folder.path);
+                }
+            }
+            Made::Full {
+                container,
+                pid,
+                pidfd,
+            } => discard_full(*container, pid, &pidfd),
+        }
     }
 }
 
-/// libcontainer does not say which mount failed and why, nor that the kernel
-/// ended the process for want of memory before it could say anything.
-fn explained(error: LibcontainerError, bundle: &Bundle, limit: Option<u64>) -> Error {
-    if let Some(sentence) = mounts::explain(bundle) {
+fn make_directly(
+    plan: &Plan<'_>,
+    workload: &Workload,
+    streams: &Streams,
+    artifact: Option<Artifact>,
+    connection: &Channel,
+) -> Result<Option<Direct>> {
+    let (verdict, reporter) = Verdict::channel()?;
+    let library = streams.library.as_ref().map(OwnedFd::try_clone).transpose();
+    let library = library.context("can't hand on the way to native code")?;
+    let guest = Guest::new(workload.clone(), reporter, connection, library)?.made_of(artifact);
+    let Some(direct) = Direct::create(plan, &streams.stdio, guest, verdict)? else {
+        return Ok(None);
+    };
+    // Its own /proc, and what a mount of the user's may have brought along.
+    match hide::enter_and_take_out(plan.bundle, direct.pid, &direct.pidfd) {
+        Ok(()) => {
+            trace::done("views out");
+            Ok(Some(direct))
+        }
+        Err(error) => {
+            direct.end();
+            Err(error)
+        }
+    }
+}
+
+fn make_fully(
+    launch: &Launch,
+    bundle: &Bundle,
+    workload: Workload,
+    streams: Streams,
+    artifact: Option<Artifact>,
+    connection: &Channel,
+) -> Result<Made> {
+    let (verdict, reporter) = Verdict::channel()?;
+    let guest = Guest::new(workload, reporter, connection, streams.library)?.made_of(artifact);
+    let source = cgroup_mount::bundle(launch, bundle)?;
+    let built = full::create(launch, &source, streams.stdio, guest);
+    // The guest's side says in one sentence what is wrong with a program;
+    // libcontainer would wrap it into layers of other errors.
+    let verdict = match verdict.receive() {
+        Some(Verdict::Refused { sentence }) => return Err(Error::Guest(sentence)),
+        verdict => verdict,
+    };
+    let container = built?;
+    let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
+    let pidfd = Pid::from_raw(pid)
+        .ok_or(rustix::io::Errno::SRCH)
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
+        .context("can't get a pidfd of the container's process")?;
+    match prepare_for(verdict.as_ref(), bundle, pid, &pidfd) {
+        Ok(()) => Ok(Made::Full {
+            container: Box::new(container),
+            pid,
+            pidfd,
+        }),
+        Err(error) => {
+            discard_full(container, pid, &pidfd);
+            Err(error)
+        }
+    }
+}
+
+/// Only a program that is known to be native keeps the kernel's views.
+fn prepare_for(
+    verdict: Option<&Verdict>,
+    bundle: &Bundle,
+    pid: i32,
+    pidfd: &OwnedFd,
+) -> Result<()> {
+    if verdict == Some(&Verdict::Native) {
+        return Ok(());
+    }
+    if !bundle.has_own_mounts() {
+        return Err(Error::Guest(
+            "a WebAssembly container needs a mount namespace of its own; \
+             add one to linux.namespaces in config.json"
+                .into(),
+        ));
+    }
+    hide::prepare_for_wasm(bundle, pid, pidfd)
+}
+
+fn discard_full(mut container: Container, pid: i32, pidfd: &OwnedFd) {
+    let _ = pidfd_send_signal(pidfd, Signal::KILL);
+    let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None);
+    let _ = container.delete(true);
+}
+
+/// Neither libcontainer nor the kernel says which mount failed and why, nor that
+/// the process was ended for want of memory before it could say anything.
+fn explained(error: Error, bundle: &Bundle, limit: Option<u64>) -> Error {
+    if !matches!(error, Error::Libcontainer(_) | Error::SetUp { .. }) {
+        return error;
+    }
+    if let Some(sentence) = mounts::explain(bundle).or_else(|| oom_score::explain(bundle)) {
         return Error::Guest(sentence);
     }
-    let error = Error::from(error);
     let error = explain::explain(&error.to_string(), bundle).map_or(error, Error::Guest);
     match limit.filter(|limit| *limit < oci::RUNTIME_MEMORY) {
         None => error,
@@ -134,31 +247,6 @@ fn explained(error: LibcontainerError, bundle: &Bundle, limit: Option<u64>) -> E
             oci::RUNTIME_MEMORY >> 20
         )),
     }
-}
-
-/// Runs the poststop hooks of a stopped container and removes what is left of it.
-pub fn delete(launch: &Launch) -> Result<()> {
-    let mut container = Container::load(launch.state.join(&launch.id))?;
-    Ok(container.delete(true)?)
-}
-
-fn build(
-    launch: &Launch,
-    [stdin, stdout, stderr]: [OwnedFd; 3],
-    guest: Guest,
-) -> std::result::Result<Container, LibcontainerError> {
-    ContainerBuilder::new(launch.id.clone(), SyscallType::default())
-        .with_root_path(&launch.state)?
-        .with_executor(guest)
-        .with_stdin(stdin)
-        .with_stdout(stdout)
-        .with_stderr(stderr)
-        .as_init(&launch.bundle)
-        .with_systemd(launch.systemd_cgroup)
-        .with_no_pivot(launch.no_pivot_root)
-        // A terminal comes as the three streams.
-        .with_detach(false)
-        .build()
 }
 
 /// Tells who cleans up after a shim that died that this launcher still works on

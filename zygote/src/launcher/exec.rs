@@ -4,7 +4,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use ipc::{Channel, Launch};
-use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
@@ -13,7 +12,7 @@ use oci::spec::Process;
 use oci::{Bundle, Workload};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{Streams, explain, hide, keyring};
+use super::{Streams, explain, full, hide, keyring};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -22,6 +21,7 @@ use crate::guest::{Guest, Verdict};
 pub fn exec(
     launch: &Launch,
     file: &Path,
+    init: i32,
     Streams { stdio, library }: Streams,
     connection: &Channel,
 ) -> Result<(i32, OwnedFd)> {
@@ -39,7 +39,8 @@ pub fn exec(
     std::fs::write(file, text).context("can't write the added process's description")?;
     let (verdict, reporter) = Verdict::channel()?;
     let guest = Guest::new(workload, reporter, connection, library)?
-        .added_to(&bundle, shows_kernel(launch, &bundle)?)?;
+        .added_to(&bundle, !hide::views(&bundle, init)?.is_empty())?;
+    full::adopt(launch, &bundle, init)?;
     let [stdin, stdout, stderr] = stdio;
     let built = ContainerBuilder::new(launch.id.clone(), SyscallType::default())
         .with_root_path(&launch.state)?
@@ -105,12 +106,4 @@ fn take_oom_score(bundle: &Bundle, process: &Process) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Whether the container has /proc and the like, as one that was made for a
-/// native program.
-fn shows_kernel(launch: &Launch, bundle: &Bundle) -> Result<bool> {
-    let container = Container::load(launch.state.join(&launch.id))?;
-    let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
-    Ok(!hide::views(bundle, pid)?.is_empty())
 }

@@ -3,12 +3,16 @@
 //! It lives from Create to Start. Its connection to the shim ends it: when the
 //! shim closes it, the launcher goes.
 
+mod cgroup_mount;
 mod container;
+mod direct;
 mod exec;
 mod explain;
+mod full;
 mod hide;
 mod keyring;
 mod mounts;
+mod oom_score;
 mod outputs;
 mod update;
 
@@ -18,6 +22,8 @@ use ipc::{Channel, FromLauncher, ToLauncher};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::error::{Error, Result, shorten};
+use crate::guest::Artifact;
+use crate::trace;
 use container::Created;
 
 /// Serves one container's connection; returns the exit code of the process.
@@ -40,12 +46,24 @@ pub fn run(connection: Channel) -> i32 {
 fn serve(connection: &Channel) -> Result<()> {
     let (request, fds) = connection.recv::<ToLauncher>()?;
     match request {
-        ToLauncher::Create(launch) => {
-            let mut created = Created::create(&launch, streams(fds)?, connection)?;
+        ToLauncher::Create {
+            launch,
+            cgroup,
+            modules,
+        } => {
+            if launch.trace {
+                trace::begin();
+            }
+            let (streams, fds) = streams(fds, modules.len())?;
+            let artifact = Artifact::new(modules, fds);
+            let mut created = Created::create(&launch, &cgroup, streams, artifact, connection)?;
             if let Err(error) = created.announce(connection) {
                 // The shim went away meanwhile: nobody else knows of this container.
-                created.discard();
+                created.discard(&cgroup);
                 return Err(error);
+            }
+            if created.needs_no_launcher() {
+                return Ok(());
             }
             match connection.recv::<ToLauncher>()?.0 {
                 ToLauncher::Start => created.start()?,
@@ -53,9 +71,15 @@ fn serve(connection: &Channel) -> Result<()> {
             }
             connection.send(&FromLauncher::Started, &[])?;
         }
-        ToLauncher::Exec { launch, process } => {
-            let (pid, pidfd) = exec::exec(&launch, &process, streams(fds)?, connection)?;
-            let created = FromLauncher::Created { pid };
+        ToLauncher::Exec {
+            launch,
+            process,
+            init,
+        } => {
+            let streams = streams(fds, 0)?.0;
+            let (pid, pidfd) = exec::exec(&launch, &process, init, streams, connection)?;
+            let phases = Vec::new();
+            let created = FromLauncher::Created { pid, phases };
             if let Err(error) = connection.send(&created, &[pidfd.as_fd()]) {
                 // Nobody else knows of this process.
                 let _ = pidfd_send_signal(&pidfd, Signal::KILL);
@@ -67,7 +91,7 @@ fn serve(connection: &Channel) -> Result<()> {
             connection.send(&FromLauncher::Updated, &[])?;
         }
         ToLauncher::Delete(launch) => {
-            container::delete(&launch)?;
+            full::delete(&launch)?;
             connection.send(&FromLauncher::Deleted, &[])?;
         }
         ToLauncher::Start => return Err(Error::OutOfOrder("a start before a create")),
@@ -82,9 +106,16 @@ pub struct Streams {
     library: Option<OwnedFd>,
 }
 
-fn streams(mut fds: Vec<OwnedFd>) -> Result<Streams> {
-    let library = (fds.len() > 3).then(|| fds.pop()).flatten();
-    let stdio = <[OwnedFd; 3]>::try_from(fds)
+/// Also returns the descriptors of so many modules.
+fn streams(fds: Vec<OwnedFd>, modules: usize) -> Result<(Streams, Vec<OwnedFd>)> {
+    let mut fds = fds.into_iter();
+    let stdio: Vec<_> = fds.by_ref().take(3).collect();
+    let stdio = <[OwnedFd; 3]>::try_from(stdio)
         .map_err(|_| Error::OutOfOrder("a process without stdin, stdout and stderr"))?;
-    Ok(Streams { stdio, library })
+    let files: Vec<_> = fds.by_ref().take(modules).collect();
+    if files.len() != modules {
+        return Err(Error::OutOfOrder("a module without its file"));
+    }
+    let library = fds.next();
+    Ok((Streams { stdio, library }, files))
 }

@@ -5,6 +5,7 @@ use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, mkdir, open};
 const OUTPUTS: &str = "/outputs";
 
 /// The folder for results that a Wasm container gets in its writable layer.
+#[derive(Debug)]
 pub struct Outputs {
     /// The container's user, by the numbers of this process's user namespace.
     user: Uid,
@@ -16,14 +17,23 @@ impl Outputs {
     /// root that is read-only. `pid` is that of the init process, which has
     /// become the container's user.
     pub fn wanted(bundle: &Bundle, pid: i32) -> Option<Self> {
-        let root = bundle.spec.root().as_ref()?;
-        if root.readonly().unwrap_or_default() {
+        if !is_writable(bundle) {
             return None;
         }
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         Some(Self {
             user: Uid::from_raw(effective_id(&status, "Uid:")?),
             group: Gid::from_raw(effective_id(&status, "Gid:")?),
+        })
+    }
+
+    /// The same for a container without a user namespace, where the numbers in
+    /// `config.json` are this process's.
+    pub fn of_user(bundle: &Bundle) -> Option<Self> {
+        let process = bundle.spec.process().as_ref()?;
+        is_writable(bundle).then(|| Self {
+            user: Uid::from_raw(process.user().uid()),
+            group: Gid::from_raw(process.user().gid()),
         })
     }
 
@@ -45,6 +55,11 @@ impl Outputs {
         fchown(&folder, Some(self.user), Some(self.group))?;
         fchmod(&folder, Mode::from(0o755))
     }
+}
+
+fn is_writable(bundle: &Bundle) -> bool {
+    let root = bundle.spec.root().as_ref();
+    root.is_some_and(|root| !root.readonly().unwrap_or_default())
 }
 
 /// `line`: `Uid:` or `Gid:` of /proc/PID/status (proc(5)), whose second number

@@ -55,7 +55,7 @@ fn keep_devices(resources: &mut LinuxResources, bundle: &Bundle) {
 }
 
 /// As libcontainer has it.
-fn cgroup_path(bundle: &Bundle, id: &str) -> PathBuf {
+pub fn cgroup_path(bundle: &Bundle, id: &str) -> PathBuf {
     libcontainer::utils::get_cgroup_path(&bundle.cgroups_path().map(Path::to_owned), id)
 }
 
