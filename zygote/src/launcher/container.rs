@@ -73,7 +73,7 @@ impl Created {
             Err(error) => Err(error),
         };
         Ok(Self {
-            made: made.map_err(|error| explain(error, &bundle, limit))?,
+            made: made.map_err(|error| explained(error, &bundle, limit))?,
             _lock: lock,
         })
     }
