@@ -10,7 +10,7 @@ static_target := x86_64-unknown-linux-musl
 # The order of prerequisites counts: packages, then parts, then the build.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps build image demo test fuzz lint install uninstall clean wasmedge parts
+.PHONY: help deps build image demo test faults fuzz soak bench lint install uninstall clean wasmedge parts
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,14 @@ demo: deps build parts ## Run WebAssembly in a private containerd and show what 
 test: deps build parts ## Run all tests, on private containerds of each supported series
 	$(CARGO) test --workspace --locked
 
-fuzz: deps ## Fuzz what is read from config.json and modules, 10 minutes each (FUZZ_SECONDS)
-	@oci/fuzz/run.sh
+faults: deps build parts ## Break things in each way, 20 times in a row (FAULT_ROUNDS)
+	FAULT_ROUNDS=$(or $(FAULT_ROUNDS),20) $(CARGO) test --locked -p shim-test --test faults
+
+fuzz: deps ## Fuzz what is read from config.json, modules, sockets: 10 minutes each (FUZZ_SECONDS)
+	@fuzz/run.sh
+
+soak: deps build parts ## Containers 16 at a time with random faults, 10 minutes (SOAK_SECONDS)
+	$(CARGO) run --release --locked -p shim-test --bin soak
 
 bench: deps build parts ## Measure starts, memory and work beside runc and runwasi (30 minutes)
 	@test/bench/build.sh
@@ -44,7 +50,7 @@ lint: deps wasmedge ## Check format, clippy and shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if command -v shellcheck >/dev/null; then \
-		find .ci deploy oci test -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck {} +; \
+		find .ci deploy fuzz test -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck {} +; \
 	else echo "lint: shellcheck is not installed, scripts are not checked"; fi
 
 install: ## Install what was built below DESTDIR and PREFIX (/usr/local)

@@ -2,6 +2,21 @@ use std::path::PathBuf;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+impl Error {
+    /// Whether there is no bundle at all.
+    pub fn is_not_found(&self) -> bool {
+        use oci_spec::OciSpecError;
+        let Self::Config {
+            source: OciSpecError::Io(error),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        error.kind() == std::io::ErrorKind::NotFound
+    }
+}
+
 /// What can be wrong with a bundle before anything of it has run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

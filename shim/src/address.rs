@@ -39,7 +39,8 @@ impl Address {
 
     pub fn write(&self, bundle: &Path) -> Result<()> {
         let file = bundle.join(ADDRESS_FILE);
-        let fresh = bundle.join(".address");
+        // Of this process alone: two may be started for one bundle at once.
+        let fresh = bundle.join(format!(".address-{}", std::process::id()));
         std::fs::write(&fresh, self.to_string())
             .and_then(|()| std::fs::rename(&fresh, &file))
             .at("can't write", file)

@@ -81,7 +81,7 @@ impl Args {
         }
         // Both become parts of paths.
         for (flag, value) in [("namespace", &self.namespace), ("id", &self.id)] {
-            if value.contains('/') || value == "." || value == ".." {
+            if !value.is_empty() && !is_name(value) {
                 return Err(Error::Usage(format!("-{flag} {value:?} is not a name")));
             }
         }
@@ -90,6 +90,11 @@ impl Args {
         }
         Ok(self)
     }
+}
+
+/// Whether a path that this becomes a part of stays where it is.
+pub fn is_name(text: &str) -> bool {
+    !text.contains('/') && !["", ".", ".."].contains(&text)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::container::Container;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::event::Event;
 use crate::launcher::Streams;
 use crate::process::{Exit, Process, Status, UNKNOWN};
@@ -117,6 +117,17 @@ impl Exec {
     pub fn is_over(&self) -> bool {
         self.process.status() != Status::Running
     }
+}
+
+/// Refuses what can't be a process, before it is noted.
+pub fn check(spec: &[u8]) -> Result<()> {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(spec)
+        .map(drop)
+        .map_err(|error| {
+            Error::Invalid(format!(
+                "the added process's description can't be understood: {error}"
+            ))
+        })
 }
 
 /// The user of a process.

@@ -1,4 +1,4 @@
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -120,7 +120,7 @@ impl Launcher {
             .chain(&streams.library)
             .map(AsFd::as_fd)
             .collect();
-        self.channel.get_ref().try_send(request, &fds)?;
+        self.ask(request, &fds)?;
         // The process's ends are its own from here on: who reads its output
         // waits until nobody else could write any more. Modules are memory.
         drop((streams, modules));
@@ -143,9 +143,7 @@ impl Launcher {
     /// Sets the limits of a container that is there. `resources`: a file of
     /// `linux.resources` of the OCI runtime spec.
     pub async fn update(&self, launch: Launch, resources: PathBuf) -> Result<()> {
-        self.channel
-            .get_ref()
-            .try_send(&ToLauncher::Update { launch, resources }, &[])?;
+        self.ask(&ToLauncher::Update { launch, resources }, &[])?;
         match self.reply().await? {
             (FromLauncher::Updated, _) => Ok(()),
             (other, _) => Err(failure(other)),
@@ -154,7 +152,7 @@ impl Launcher {
 
     /// Lets the init process run.
     async fn start(&self) -> Result<()> {
-        self.channel.get_ref().try_send(&ToLauncher::Start, &[])?;
+        self.ask(&ToLauncher::Start, &[])?;
         match self.reply().await? {
             (FromLauncher::Started, _) => Ok(()),
             (other, _) => Err(failure(other)),
@@ -163,22 +161,29 @@ impl Launcher {
 
     /// Runs the poststop hooks of a container, and removes what is left of it.
     pub async fn delete(&self, launch: Launch) -> Result<()> {
-        self.channel
-            .get_ref()
-            .try_send(&ToLauncher::Delete(launch), &[])?;
+        self.ask(&ToLauncher::Delete(launch), &[])?;
         match self.reply().await? {
             (FromLauncher::Deleted, _) => Ok(()),
             (other, _) => Err(failure(other)),
         }
     }
 
+    fn ask(&self, request: &ToLauncher, fds: &[BorrowedFd<'_>]) -> Result<()> {
+        let sent = self.channel.get_ref().try_send(request, fds);
+        sent.map_err(explain)
+    }
+
     async fn reply(&self) -> Result<(FromLauncher, Vec<OwnedFd>)> {
-        match recv(&self.channel).await {
-            Err(ipc::Error::Closed) => Err(Error::Launch(
-                "the launcher of the container was killed before it was done".into(),
-            )),
-            other => Ok(other?),
+        recv(&self.channel).await.map_err(explain)
+    }
+}
+
+fn explain(error: ipc::Error) -> Error {
+    match error {
+        ipc::Error::Closed => {
+            Error::Launch("the launcher of the container was killed before it was done".into())
         }
+        other => other.into(),
     }
 }
 

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use crate::container::Container;
 use crate::error::{Error, Result};
-use crate::exec::{Exec, ExecRequest};
+use crate::exec::{self, Exec, ExecRequest};
 use crate::message::{any, timestamp};
 use crate::metrics;
 use crate::options::RuntimeOptions;
@@ -194,8 +194,12 @@ impl Task for Service {
 
     async fn kill(&self, _: &TtrpcContext, request: api::KillRequest) -> ttrpc::Result<api::Empty> {
         let target = answer("Kill", self.process(&request.id, &request.exec_id))?;
-        let signal = answer("Kill", signal(request.signal))?;
-        answer("Kill", target.kill(signal, request.all))?;
+        // Signal 0 asks whether there is a process (kill(2)).
+        let sent = match request.signal {
+            0 => target.process().check_not_stopped(),
+            number => signal(number).and_then(|signal| target.kill(signal, request.all)),
+        };
+        answer("Kill", sent)?;
         Ok(api::Empty::default())
     }
 
@@ -295,6 +299,7 @@ impl Task for Service {
     ) -> ttrpc::Result<api::Empty> {
         let container = answer("Exec", self.tasks.get(&request.id))?;
         let spec = request.spec.into_option().unwrap_or_default();
+        answer("Exec", exec::check(&spec.value))?;
         let request = ExecRequest {
             id: request.id,
             exec_id: request.exec_id,
@@ -402,6 +407,7 @@ fn code(error: &Error) -> Code {
     match error {
         // CRI's stop takes a process that is gone for stopped only so.
         Error::NoTask(_) | Error::NoProcess { .. } | Error::Exited(_) => Code::NOT_FOUND,
+        Error::Oci(error) if error.is_not_found() => Code::NOT_FOUND,
         Error::Exists(_) => Code::ALREADY_EXISTS,
         Error::WrongState { .. } => Code::FAILED_PRECONDITION,
         Error::Unimplemented(_) => Code::UNIMPLEMENTED,

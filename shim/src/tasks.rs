@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipc::{Launch, Phase};
 use oci::Bundle;
 
+use crate::args::is_name;
 use crate::artifact;
 use crate::cgroup::Cgroup;
 use crate::cgroup_path;
@@ -66,6 +67,10 @@ impl Tasks {
 
     /// Returns the pid of the container's init process.
     pub async fn create(&self, request: CreateRequest) -> Result<u32> {
+        if !is_name(&request.id) {
+            let error = format!("the container's id {:?} is not a name", request.id);
+            return Err(Error::Invalid(error));
+        }
         let claim = self.slots.claim_new(&request.id)?;
         let container = self.create_in_slot(request).await?;
         let pid = container.init.pid();
@@ -92,6 +97,8 @@ impl Tasks {
         if !request.rootfs.is_empty() {
             rootfs::mount(&request.rootfs, &rootfs)?;
         }
+        let root = bundle.rootfs()?;
+        std::fs::metadata(&root).at("can't use the root file system (root.path)", &root)?;
         trace.done("rootfs");
         let created = async {
             let modules = artifact::modules(&bundle, &launch.id, &self.content).await?;

@@ -19,6 +19,10 @@ const FILES: &str = "../lib/containerd-shim-wasm";
 /// Where zygotes listen; root's alone.
 const SOCKETS: &str = "/run/containerd-shim-wasm";
 
+/// How often to ask for a launcher when the zygote goes away. One that is being
+/// killed may take a connection or two more before its socket is closed.
+const ATTEMPTS: u32 = 5;
+
 /// Locks the folder of the sockets, which is made if it is not there, until the
 /// file is closed.
 fn lock(how: FlockOperation) -> Result<File> {
@@ -73,16 +77,19 @@ impl Zygote {
 
     /// A launcher for one container.
     pub async fn fork(&self) -> Result<Launcher> {
-        let connection = self.connect().await?;
-        match Self::fork_from(&connection).await {
-            // It was killed just now; nothing has been made yet.
-            Err(_) if connection.is_closed() => {}
-            forked => return forked,
-        }
-        let connection = self.connect().await?;
-        match Self::fork_from(&connection).await {
-            Err(error) if connection.is_closed() => Err(self.explain(error).await),
-            forked => forked,
+        let mut attempts = 1;
+        loop {
+            let connection = self.connect().await?;
+            match Self::fork_from(&connection).await {
+                Err(error) if connection.is_closed() => {
+                    if attempts == ATTEMPTS {
+                        return Err(self.explain(error).await);
+                    }
+                    // It was killed just now; nothing has been made yet.
+                    attempts += 1;
+                }
+                forked => return forked,
+            }
         }
     }
 

@@ -20,7 +20,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// What distinguishes one private containerd from another.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Names the state folder and the namespace; unique in the test run.
     pub name: String,
@@ -42,6 +42,7 @@ pub struct Containerd {
     /// The cgroup of all that this containerd runs, from a hierarchy's root.
     group: String,
     folder: PathBuf,
+    options: Options,
     process: Child,
 }
 
@@ -80,26 +81,30 @@ impl Containerd {
         let namespace = options
             .cri
             .map_or(group.as_str(), |_| config::CRI_NAMESPACE);
-        let mut process = spawn(version, options, &config);
-        let (ready, wait) = mpsc::channel();
-        follow(
-            process.stderr.take().expect("piped"),
-            folder.join("log"),
-            "containerd successfully booted",
-            ready,
-        );
+        let process = boot(version, options, &folder);
         let ctr = Ctr::new(version.bin.join("ctr"), folder.join("c.sock"), namespace);
-        if wait.recv_timeout(START_LIMIT).is_err() {
-            drop(process.kill());
-            panic!("containerd did not start:\n{}", log_tail(&folder));
-        }
         Self {
             version: version.clone(),
             ctr,
             events: None,
             group,
             folder,
+            options: options.clone(),
             process,
+        }
+    }
+
+    /// Ends containerd as a crash does; what it runs goes on.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("our own child");
+        self.process.wait().expect("our own child");
+    }
+
+    /// Starts it again, on what it has left, after its end.
+    pub fn restart(&mut self) {
+        self.process = boot(&self.version, &self.options, &self.folder);
+        if self.events.is_some() {
+            self.events = Some(Events::subscribe(&self.ctr));
         }
     }
 
@@ -172,6 +177,23 @@ impl Drop for Containerd {
     }
 }
 
+/// Starts containerd, and returns when it serves.
+fn boot(version: &Version, options: &Options, folder: &Path) -> Child {
+    let mut process = spawn(version, options, &folder.join("config.toml"));
+    let (ready, wait) = mpsc::channel();
+    follow(
+        process.stderr.take().expect("piped"),
+        folder.join("log"),
+        "containerd successfully booted",
+        ready,
+    );
+    if wait.recv_timeout(START_LIMIT).is_err() {
+        drop(process.kill());
+        panic!("containerd did not start:\n{}", log_tail(folder));
+    }
+    process
+}
+
 fn spawn(version: &Version, options: &Options, config: &Path) -> Child {
     let path = format!(
         "{}:{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -214,7 +236,12 @@ pub const HOST_ENVIRONMENT: [(&str, &str); 3] = [
 /// Nobody waits for the thread: shims hold the log open too, and one that outlives
 /// containerd is to be reported, not to be waited for.
 pub fn follow(stderr: ChildStderr, path: PathBuf, serves: &'static str, ready: Sender<()>) {
-    let mut file = File::create(&path).expect("the daemon's log");
+    let mut options = File::options();
+    let mut file = options
+        .append(true)
+        .create(true)
+        .open(&path)
+        .expect("the daemon's log");
     thread::spawn(move || {
         for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
             if String::from_utf8_lossy(&line).contains(serves) {

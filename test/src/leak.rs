@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::{cgroup, mounts, paths, processes, wait};
 
@@ -53,6 +54,28 @@ impl Snapshot {
             "left cgroups: {groups:?} {:?}",
             cgroup::below(group)
         );
+    }
+
+    /// As [`Self::assert_nothing_new`], told. What clients that were killed left
+    /// of their own, their FIFOs, is not looked at.
+    pub fn new_since(&self, namespace: &str) -> Option<String> {
+        let deadline = Instant::now() + IDLE_LIMIT;
+        while let Some(process) = self.new_process() {
+            if Instant::now() > deadline {
+                return Some(process);
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        let now = Self::take();
+        let mounts = now.mounts.difference(&self.mounts).cloned();
+        let of_clients = |file: &&String| file.starts_with("/run/containerd/fifo/");
+        let files = now.files.difference(&self.files);
+        let files = files.filter(|file| !of_clients(file)).cloned();
+        let groups = cgroup::folders(namespace)
+            .into_iter()
+            .map(|group| group.display().to_string());
+        let left: Vec<String> = mounts.chain(files).chain(groups).collect();
+        (!left.is_empty()).then(|| left.join(", "))
     }
 
     fn new_process(&self) -> Option<String> {

@@ -36,6 +36,7 @@ pub mod processes;
 pub mod run;
 pub mod sandbox;
 pub mod shell;
+pub mod soak;
 pub mod stats;
 pub mod suite;
 pub mod task;

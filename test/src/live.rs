@@ -1,7 +1,7 @@
 //! A `ctr run` that is still running, or any other program that talks.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -46,6 +46,15 @@ impl Live {
             lines,
             stderr,
         }
+    }
+
+    /// A program that is started with all three streams piped.
+    pub fn piped(mut command: Command, id: String) -> Self {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self::new(command, id)
     }
 
     /// Waits for the next line of output.

@@ -1,7 +1,7 @@
 //! What /proc tells about processes. In the sandbox, these are ours alone.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// One process, as it looked at one moment.
 #[derive(Debug, Clone)]
@@ -68,8 +68,16 @@ pub fn exists(pid: u32) -> bool {
 /// Where each open descriptor of a process leads, by number.
 pub fn descriptors(pid: u32) -> Vec<(u32, PathBuf)> {
     let folder = proc(pid).join("fd");
-    let entries =
-        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    read_descriptors(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+}
+
+/// The same of one that may have ended: nothing then.
+pub fn descriptors_if_alive(pid: u32) -> Vec<(u32, PathBuf)> {
+    read_descriptors(&proc(pid).join("fd")).unwrap_or_default()
+}
+
+fn read_descriptors(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
+    let entries = fs::read_dir(folder)?;
     let mut open: Vec<_> = entries
         .flatten()
         .filter_map(|entry| {
@@ -78,7 +86,7 @@ pub fn descriptors(pid: u32) -> Vec<(u32, PathBuf)> {
         })
         .collect();
     open.sort();
-    open
+    Ok(open)
 }
 
 /// The name of a process's first thread.

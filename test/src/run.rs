@@ -138,9 +138,9 @@ impl<'a> Run<'a> {
     }
 
     /// As [`Run::detach`], with the streams that the flags say.
-    pub fn detach_logged(self) {
+    pub fn detach_logged(self) -> Output {
         let command = self.line(&["--detach"]);
-        command::output(command, self.limit).success();
+        command::output(command, self.limit)
     }
 
     fn line(&self, flags: &[&str]) -> Command {

@@ -26,14 +26,31 @@ where
     S: Server + Send + Sync + 'static,
     S::Version: Send + Sync,
 {
+    trials_repeated(instance, tests.map(|test| (test, 1)), arguments)
+}
+
+/// The same for tests that come again, each with the number of its turn.
+pub fn trials_repeated<S>(
+    instance: &Arc<Instance<S>>,
+    tests: impl Iterator<Item = (&'static Test<S::Case>, usize)>,
+    arguments: &Arguments,
+) -> Vec<Trial>
+where
+    S: Server + Send + Sync + 'static,
+    S::Version: Send + Sync,
+{
     let mut selected = 0;
     let mut trials: Vec<_> = tests
-        .map(|test| {
-            let name = format!("{}::{}", instance.name(), test.name);
+        .map(|(test, turn)| {
+            let of_case = match turn {
+                1 => test.name.to_owned(),
+                turn => format!("{}_{turn}", test.name),
+            };
+            let name = format!("{}::{of_case}", instance.name());
             let ignored = test.wasm_only && !paths::runs_wasm();
             selected += usize::from(is_selected(arguments, &name, ignored));
             let instance = Arc::clone(instance);
-            let run = move || instance.test(test.name, test.run).map_err(Failed::from);
+            let run = move || instance.test(&of_case, test.run).map_err(Failed::from);
             Trial::test(name, run).with_ignored_flag(ignored)
         })
         .collect();

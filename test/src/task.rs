@@ -49,11 +49,19 @@ impl Shim {
     /// that containerd uses with it.
     pub fn of(containerd: &Containerd, id: &str) -> Self {
         let (address, service) = address(&containerd.bundle(id));
-        let client = Client::connect(&address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Self {
+            service,
+            ..Self::at(&address)
+        }
+    }
+
+    /// Connects to the shim that listens there, by the older service.
+    pub fn at(address: &str) -> Self {
+        let client = Client::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         Self {
             client,
-            service,
-            address,
+            service: V2,
+            address: address.into(),
         }
     }
 
@@ -61,6 +69,11 @@ impl Shim {
     pub fn speaking(mut self, service: &'static str) -> Self {
         self.service = service;
         self
+    }
+
+    /// The version that is spoken.
+    pub fn service(&self) -> &'static str {
+        self.service
     }
 
     pub fn call<Q: Message, R: Message>(&self, method: &str, request: &Q) -> Answer<R> {

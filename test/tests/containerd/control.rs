@@ -169,7 +169,8 @@ fn log_to_a_file(case: &Case) {
     let id = case.id("a");
     let run = case.run("a").flags(["--log-uri", &uri]);
     run.guest(["both", "to stdout", "to stderr"])
-        .detach_logged();
+        .detach_logged()
+        .expect_code(0);
     case.containerd.events().wait(&id, "/tasks/exit");
     let text = fs::read_to_string(&log).expect("the log");
     let mut lines: Vec<&str> = text.lines().collect();
@@ -189,7 +190,8 @@ fn log_to_a_program(case: &Case) {
     let id = case.id("a");
     let run = case.run("a").flags(["--log-uri", &uri]);
     run.guest(["both", "to stdout", "to stderr"])
-        .detach_logged();
+        .detach_logged()
+        .expect_code(0);
     case.containerd.events().wait(&id, "/tasks/exit");
     wait::until_clean(ctr::LIMIT, || (!log.exists()).then(|| "no log".into()));
     let text = fs::read_to_string(&log).expect("the log");

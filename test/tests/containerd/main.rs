@@ -31,6 +31,7 @@ mod pods;
 mod programs;
 mod readme;
 mod restart;
+mod security;
 mod service;
 mod signals;
 mod stdio;
@@ -73,6 +74,7 @@ const SUITES: &[&[suite::Test]] = &[
     memory::TESTS,
     network::TESTS,
     hygiene::TESTS,
+    security::TESTS,
     aot::TESTS,
 ];
 

@@ -11,6 +11,7 @@ mod link;
 mod loader;
 mod module;
 mod native;
+mod parent;
 mod preopens;
 mod program;
 mod seccomp;
@@ -38,6 +39,7 @@ pub use job::warm_up;
 use library::Library;
 use loader::Loader;
 pub use module::version as wasmedge_version;
+use parent::Parent;
 use program::Program;
 use verdict::Reporter;
 pub use verdict::{Hearer, Verdict};
@@ -65,6 +67,7 @@ struct Inner {
 struct Added {
     seccomp: Option<LinuxSeccomp>,
     shows_kernel: bool,
+    launcher: Parent,
 }
 
 impl Inner {
@@ -83,6 +86,7 @@ impl Inner {
                 None => Program::load(&self.workload, &loader),
             };
         };
+        added.launcher.follow()?;
         if let Some(filter) = &added.seccomp {
             seccomp::apply(filter)?;
         }
@@ -138,16 +142,18 @@ impl Guest {
 
     /// For a process that is added to a running container. `shows_kernel`: the
     /// container has /proc and the like.
-    pub fn added_to(mut self, bundle: &Bundle, shows_kernel: bool) -> Self {
+    pub fn added_to(mut self, bundle: &Bundle, shows_kernel: bool) -> Result<Self> {
         let linux = bundle.spec.linux().as_ref();
         let seccomp = linux.and_then(|linux| linux.seccomp().clone());
+        let launcher = Parent::this().context("can't get a pidfd of the launcher")?;
         if let Some(inner) = Rc::get_mut(&mut self.0) {
             inner.added = Some(Added {
                 seccomp,
                 shows_kernel,
+                launcher,
             });
         }
-        self
+        Ok(self)
     }
 }
 
@@ -185,6 +191,10 @@ impl Executor for Guest {
 
     fn exec(&self, _: &Spec) -> std::result::Result<(), ExecutorError> {
         let guest = &self.0;
+        if let Some(added) = &guest.added {
+            // Before the descriptors are closed that the launcher waits for.
+            added.launcher.leave();
+        }
         match guest.program.take() {
             Some(Program::Module(job)) => wasi::run(*job, &guest.workload),
             Some(Program::Native(path)) => native::exec(&path, &guest.workload, guest.home.take()),

@@ -12,7 +12,7 @@ use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::direct::{Direct, Plan};
-use super::{Streams, cgroup_mount, full, hide, keyring, mounts, oom_score};
+use super::{Streams, cgroup_mount, explain, full, hide, keyring, mounts, oom_score};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Artifact, Guest, Verdict};
 use crate::trace;
@@ -73,7 +73,7 @@ impl Created {
             Err(error) => Err(error),
         };
         Ok(Self {
-            made: made.map_err(|error| explain(error, &bundle, limit))?,
+            made: made.map_err(|error| explained(error, &bundle, limit))?,
             _lock: lock,
         })
     }
@@ -230,13 +230,14 @@ fn discard_full(mut container: Container, pid: i32, pidfd: &OwnedFd) {
 
 /// Neither libcontainer nor the kernel says which mount failed and why, nor that
 /// the process was ended for want of memory before it could say anything.
-fn explain(error: Error, bundle: &Bundle, limit: Option<u64>) -> Error {
+fn explained(error: Error, bundle: &Bundle, limit: Option<u64>) -> Error {
     if !matches!(error, Error::Libcontainer(_) | Error::SetUp { .. }) {
         return error;
     }
     if let Some(sentence) = mounts::explain(bundle).or_else(|| oom_score::explain(bundle)) {
         return Error::Guest(sentence);
     }
+    let error = explain::explain(&error.to_string(), bundle).map_or(error, Error::Guest);
     match limit.filter(|limit| *limit < oci::RUNTIME_MEMORY) {
         None => error,
         Some(limit) => Error::Guest(format!(

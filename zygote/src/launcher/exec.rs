@@ -5,13 +5,14 @@ use std::path::Path;
 
 use ipc::{Channel, Launch};
 use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
 use nix::unistd::{Gid, setgroups};
 use oci::spec::Process;
 use oci::{Bundle, Workload};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{Streams, full, hide, keyring};
+use super::{Streams, explain, full, hide, keyring};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -38,7 +39,7 @@ pub fn exec(
     std::fs::write(file, text).context("can't write the added process's description")?;
     let (verdict, reporter) = Verdict::channel()?;
     let guest = Guest::new(workload, reporter, connection, library)?
-        .added_to(&bundle, !hide::views(&bundle, init)?.is_empty());
+        .added_to(&bundle, !hide::views(&bundle, init)?.is_empty())?;
     full::adopt(launch, &bundle, init)?;
     let [stdin, stdout, stderr] = stdio;
     let built = ContainerBuilder::new(launch.id.clone(), SyscallType::default())
@@ -54,12 +55,17 @@ pub fn exec(
     if let Some(Verdict::Refused { sentence }) = verdict.receive() {
         return Err(Error::Guest(sentence));
     }
-    let pid = built?.as_raw();
+    let pid = built.map_err(|error| explained(error, &bundle))?.as_raw();
     let pidfd = Pid::from_raw(pid)
         .ok_or(rustix::io::Errno::SRCH)
         .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
         .context("can't get a pidfd of the added process")?;
     Ok((pid, pidfd))
+}
+
+fn explained(error: LibcontainerError, bundle: &Bundle) -> Error {
+    let error = Error::from(error);
+    explain::explain(&error.to_string(), bundle).map_or(error, Error::Guest)
 }
 
 fn read(file: &Path) -> Result<Process> {

@@ -7,6 +7,7 @@ mod cgroup_mount;
 mod container;
 mod direct;
 mod exec;
+mod explain;
 mod full;
 mod hide;
 mod keyring;

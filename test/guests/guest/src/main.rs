@@ -38,6 +38,7 @@ fn run(command: &str, rest: &[&str], all: &[String]) -> io::Result<()> {
         ("sleep", []) => sleep_forever()?,
         ("nap", [milliseconds]) => nap(number(milliseconds)?)?,
         ("talk", []) => talk()?,
+        ("tick", [count, milliseconds]) => tick(number(count)?, number(milliseconds)?)?,
         ("write", [path, text]) => fs::write(path, text)?,
         ("read", [path]) => io::stdout().write_all(&fs::read(path)?)?,
         ("head", [path, bytes]) => head(path, number(bytes)?)?,
@@ -91,6 +92,16 @@ fn nap(milliseconds: u64) -> io::Result<()> {
     io::stdout().flush()?;
     std::thread::sleep(std::time::Duration::from_millis(milliseconds));
     println!("woke");
+    Ok(())
+}
+
+/// Counts aloud, with a sleep after each number.
+fn tick(count: u32, milliseconds: u64) -> io::Result<()> {
+    for number in 1..=count {
+        println!("tick {number}");
+        io::stdout().flush()?;
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+    }
     Ok(())
 }
 
