@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shim_test::case::Case;
 use shim_test::command::Output;
 use shim_test::events::Event;
@@ -157,7 +157,10 @@ fn guest_killed_in_create(case: &Case) {
 /// Between Create and Start, as containerd calls them.
 fn launcher_killed_before_start(case: &Case) {
     let shim = host(case);
-    let (id, folder) = bundle(case, "a", &[GUEST, "sleep"], |_| {});
+    let (id, folder) = bundle(case, "a", &[GUEST, "sleep"], |spec| {
+        // Made by libcontainer; a launcher of others is gone after Create.
+        spec["hooks"] = json!({});
+    });
     let pid = shim.create(&id, &folder, no_stdio()).expect("Create").pid;
     let launcher = processes::parent(pid).expect("its launcher");
     assert_eq!(processes::name(launcher).as_deref(), Some("wasm-launcher"));
@@ -305,9 +308,11 @@ fn launcher_killed_in_exec(case: &Case) {
 
 fn guest_killed_in_exec(case: &Case) {
     let (output, parts) = in_exec(case, |parts| parts.guest);
-    // Which of the two goes on first when both are let go is the kernel's choice.
+    // Which of the two goes on first when both are let go is the kernel's choice:
+    // the process is not added, or ends with the container, or before it.
     let failed = output.code != 0 && !output.stderr.is_empty();
-    assert!(failed || output.code == 0, "{}", output.describe());
+    let ran = [0, 137].contains(&output.code);
+    assert!(failed || ran, "{}", output.describe());
     let id = case.id("a");
     // The added process has an exit of its own.
     let of_init = |event: &Event| event.topic == "/tasks/exit" && event.body["id"] == id.as_str();

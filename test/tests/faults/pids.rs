@@ -10,11 +10,11 @@ use crate::bundles::{is_usable_again, run_of};
 
 crate::tests! {
     any: ;
-    wasm: pid_limit_reached, pid_limit_too_low
+    wasm: pid_limit_reached, pid_limit_too_low, one_process_is_enough
 }
 
-fn limited(case: &Case, limit: u32) -> Run<'_> {
-    run_of(case, "a", &[GUEST, "cat"], |spec| {
+fn limited<'a>(case: &'a Case, program: &str, limit: u32) -> Run<'a> {
+    run_of(case, "a", &[program, "cat"], |spec| {
         spec["linux"]["resources"] = json!({"pids": {"limit": limit}});
     })
 }
@@ -22,7 +22,7 @@ fn limited(case: &Case, limit: u32) -> Run<'_> {
 /// A process that is added is one too many: that fails with a sentence, and
 /// the container goes on.
 fn pid_limit_reached(case: &Case) {
-    let mut live = limited(case, 2).start();
+    let mut live = limited(case, GUEST, 2).start();
     live.send("before\n").expect_line("before");
     for program in [GUEST, NATIVE] {
         let line = [
@@ -44,10 +44,16 @@ fn pid_limit_reached(case: &Case) {
     is_usable_again(case, "a");
 }
 
+/// What makes the container of a native program is in its cgroup too.
 fn pid_limit_too_low(case: &Case) {
-    let output = limited(case, 1).output();
+    let output = limited(case, NATIVE, 1).output();
     assert_ne!(output.code, 0, "{}", output.describe());
     let text = output.stderr_text();
     assert!(text.contains("the limit of 1"), "{}", output.describe());
     is_usable_again(case, "a");
+}
+
+/// A module is one process, and so is what makes its container.
+fn one_process_is_enough(case: &Case) {
+    limited(case, GUEST, 1).output().expect_code(0);
 }
