@@ -44,7 +44,7 @@ soak: deps build parts ## Containers 16 at a time with random faults, 10 minutes
 
 bench: deps build parts ## Measure starts, memory and work beside runc and runwasi (30 minutes)
 	@test/bench/build.sh
-	$(CARGO) run --release --locked -p shim-bench
+	SHIM_TEST_LOG_LEVEL=info $(CARGO) run --release --locked -p shim-bench
 
 lint: deps wasmedge ## Check format, clippy and shell scripts
 	$(CARGO) fmt --all --check
