@@ -97,9 +97,9 @@ fn expect_same(block: &str, wanted: &Wanted, file: &str) {
 
 fn readme(case: &Case) {
     demo::prepare();
-    // The others change the machine.
-    // Of the others, one is run by the Docker tests.
-    let page = Page::read(case, README, 4, 9);
+    // Of the others, one is run by the tests of Docker, one by those of Kubernetes;
+    // the rest change the machine.
+    let page = Page::read(case, README, 4, 10);
     let image = page.run(0, &["demo"]);
     assert!(image.contains("greets 3 guests"), "{image}");
     assert!(
