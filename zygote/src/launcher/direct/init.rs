@@ -22,6 +22,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::{Plan, cgroup};
 use crate::error::chain;
+use crate::fds;
 use crate::guest::Guest;
 use crate::trace;
 
@@ -70,6 +71,10 @@ impl<'a> Init<'a> {
     fn set_up(&self, places: &cgroup::Places, stdio: &[OwnedFd; 3]) -> Step {
         let _ = rustix::thread::set_name(c"wasm-init");
         cgroup::join(places).map_err(|error| error.to_string())?;
+        // A module that breaks out of the loader is to find nothing to write to.
+        for place in places {
+            fds::close(place.as_raw_fd());
+        }
         trace::done("init: cgroup joined");
         setsid().map_err(|error| said("a session", &error))?;
         for (fd, standard) in stdio.iter().zip(0..) {
