@@ -51,7 +51,8 @@ fn main() -> ExitCode {
         latency::measure(&containerd, &all, rounds, &mut report);
     }
     if wants("throughput") {
-        throughput::measure(&containerd, &all, &mut report);
+        // Without streams, as here, runwasi's never ends a Delete.
+        throughput::measure(&containerd, &[RUNC, OURS], &mut report);
     }
     if wants("density") {
         density::measure(&containerd, &all, &mut report);
