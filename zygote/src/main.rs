@@ -20,18 +20,23 @@ mod zygote;
 use std::path::Path;
 use std::process::ExitCode;
 
+use compile::Wait;
+
 const USAGE: &str = "wasm-zygote is started by containerd-shim-wasm-v1:
   wasm-zygote serve SOCKET       serve shims; standard input listens at SOCKET
-  wasm-zygote compile [--wait] STORE KEY
+  wasm-zygote compile [--wait | --wait-best] STORE KEY
                                  make native code of the module on standard input
+  wasm-zygote key                print the key of the module on standard input
   wasm-zygote -v                 print the version";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", socket] => done(zygote::serve(Path::new(socket))),
-        ["compile", store, key] => done(compile::compile(Path::new(store), key, false)),
-        ["compile", "--wait", store, key] => done(compile::compile(Path::new(store), key, true)),
+        ["compile", store, key] => compile(store, key, Wait::No),
+        ["compile", "--wait", store, key] => compile(store, key, Wait::First),
+        ["compile", "--wait-best", store, key] => compile(store, key, Wait::Best),
+        ["key"] => done(compile::key().map(|key| println!("{key}"))),
         ["-v"] => {
             println!(
                 "wasm-zygote {} (WasmEdge {})",
@@ -45,6 +50,10 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn compile(store: &str, key: &str, wait: Wait) -> ExitCode {
+    done(compile::compile(Path::new(store), key, wait))
 }
 
 fn done(result: error::Result<()>) -> ExitCode {

@@ -7,6 +7,7 @@
 mod aot;
 mod artifacts;
 mod basic;
+mod cache;
 mod cleanup;
 mod confinement;
 mod control;
@@ -76,6 +77,7 @@ const SUITES: &[&[suite::Test]] = &[
     hygiene::TESTS,
     security::TESTS,
     aot::TESTS,
+    cache::TESTS,
 ];
 
 fn main() {

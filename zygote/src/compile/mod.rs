@@ -6,7 +6,6 @@
 //! root, hands it bytes and stores what comes back.
 
 mod confine;
-mod entry;
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -15,13 +14,13 @@ use std::path::Path;
 
 use ipc::{Channel, FromCompiler};
 use nix::sys::wait::{WaitStatus, waitpid};
+use store::{Claim, Key, Quality, Store};
 use wasmedge_sdk::config::{CommonConfigOptions, CompilerConfigOptions, ConfigBuilder};
 use wasmedge_sdk::{Compiler, CompilerOptimizationLevel, CompilerOutputFormat, WasmEdgeResult};
 
 use crate::error::{Context, Error, Result};
 use crate::fds;
 use crate::fork::fork;
-use entry::Entry;
 
 /// A module that is longer is not compiled, in bytes.
 const LONGEST: u64 = 512 << 20;
@@ -30,39 +29,57 @@ const LONGEST: u64 = 512 << 20;
 /// latter takes minutes for the largest.
 const QUICK_FIRST: usize = 1 << 20;
 
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Nothing: who makes code for this module already is left alone.
+    No,
+    /// Some code, of whose making it may be.
+    First,
+    /// The best code.
+    Best,
+}
+
 /// Compiles the module on standard input, whose hash is the end of `key`, into
-/// the folder `store`. Nothing to do if that is done, or being done; `wait`
-/// waits for the latter. Returns when there is code; better code may be made
-/// after that.
-pub fn compile(store: &Path, key: &str, wait: bool) -> Result<()> {
-    // Not for the end of the shim, or of its pod.
-    let _ = rustix::process::setsid();
-    let Some(entry) = Entry::claim(store, key, wait)? else {
+/// the folder `store`. Nothing to do if that is done.
+pub fn compile(store: &Path, key: &str, wait: Wait) -> Result<()> {
+    if wait != Wait::Best {
+        // Not for the end of the shim, or of its pod.
+        let _ = rustix::process::setsid();
+    }
+    let key = Key::parse(key).ok_or(Error::OutOfOrder("code for what is no key"))?;
+    let Some(claim) = Store::at(store).claim(&key, wait != Wait::No)? else {
         return Ok(());
     };
     let bytes = read_module().context("can't read the module")?;
     // The module's file keeps its container's root file system in use.
-    fds::quiet()?;
+    fds::release_input()?;
     // The file may have changed since it was asked for, or be too long.
-    if !key.ends_with(blake3::hash(&bytes).to_hex().as_str()) {
+    if key.module() != blake3::hash(&bytes).to_hex().as_str() {
         return Err(Error::Guest("the module is not the one of the key".into()));
     }
-    if bytes.len() <= QUICK_FIRST {
-        return fill(&entry, &bytes, CompilerOptimizationLevel::O2);
+    if bytes.len() > QUICK_FIRST && !claim.has_quick() {
+        fill(&claim, &bytes, Quality::Quick)?;
     }
-    fill(&entry, &bytes, CompilerOptimizationLevel::O0)?;
-    fork(|| i32::from(fill(&entry, &bytes, CompilerOptimizationLevel::O2).is_err()))?;
+    if !claim.has_quick() || wait == Wait::Best {
+        return fill(&claim, &bytes, Quality::Best);
+    }
+    fork(|| i32::from(fill(&claim, &bytes, Quality::Best).is_err()))?;
     // The child's from here on, and gone with it.
-    std::mem::forget(entry);
+    std::mem::forget(claim);
     Ok(())
 }
 
-fn fill(entry: &Entry, bytes: &[u8], level: CompilerOptimizationLevel) -> Result<()> {
-    let compiled = run_compiler(bytes, level, entry.folder());
-    match compiled {
-        Ok(code) => entry.store(code),
+/// The key of the module on standard input.
+pub fn key() -> Result<String> {
+    crate::guest::key(std::io::stdin().lock()).context("can't read the module")
+}
+
+fn fill(claim: &Claim, bytes: &[u8], quality: Quality) -> Result<()> {
+    match run_compiler(bytes, quality, claim.folder()) {
+        Ok(code) => Ok(claim.put(code, quality)?),
         Err(error) => {
-            entry.note_failure(&error.to_string())?;
+            claim.note_failure(&error.to_string())?;
             Err(error)
         }
     }
@@ -79,10 +96,10 @@ fn read_module() -> std::io::Result<Vec<u8>> {
 
 /// Has a confined child compile; returns the file that it made, which is in
 /// memory and gone when it is closed.
-fn run_compiler(bytes: &[u8], level: CompilerOptimizationLevel, store: &Path) -> Result<File> {
+fn run_compiler(bytes: &[u8], quality: Quality, store: &Path) -> Result<File> {
     let (ours, theirs) = Channel::pair()?;
     let child = fork(|| {
-        let told = match compile_confined(bytes, level, store) {
+        let told = match compile_confined(bytes, quality, store) {
             Ok(code) => theirs.send(&FromCompiler::Compiled, &[code.as_fd()]),
             Err(error) => {
                 let reason = crate::error::shorten(error.to_string());
@@ -107,8 +124,14 @@ fn run_compiler(bytes: &[u8], level: CompilerOptimizationLevel, store: &Path) ->
     }
 }
 
-fn compile_confined(bytes: &[u8], level: CompilerOptimizationLevel, store: &Path) -> Result<File> {
+fn compile_confined(bytes: &[u8], quality: Quality, store: &Path) -> Result<File> {
+    // What it says is for nobody: a module has a say in it.
+    fds::quiet()?;
     confine::confine(store)?;
+    let level = match quality {
+        Quality::Quick => CompilerOptimizationLevel::O0,
+        Quality::Best => CompilerOptimizationLevel::O2,
+    };
     compile_to(bytes, level)
         .map_err(|error| Error::Guest(format!("WasmEdge can't compile it: {error}")))?;
     File::open("/code.so").context("the compiler made no file")
