@@ -27,6 +27,7 @@ mod native;
 mod network;
 mod open_files;
 mod outputs;
+mod own_cgroup;
 mod pack;
 mod pods;
 mod programs;
@@ -78,6 +79,7 @@ const SUITES: &[&[suite::Test]] = &[
     security::TESTS,
     aot::TESTS,
     cache::TESTS,
+    own_cgroup::TESTS,
 ];
 
 fn main() {

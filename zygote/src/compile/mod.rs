@@ -21,6 +21,7 @@ use wasmedge_sdk::{Compiler, CompilerOptimizationLevel, CompilerOutputFormat, Wa
 use crate::error::{Context, Error, Result};
 use crate::fds;
 use crate::fork::fork;
+use crate::own_cgroup::OwnCgroup;
 
 /// A module that is longer is not compiled, in bytes.
 const LONGEST: u64 = 512 << 20;
@@ -28,6 +29,16 @@ const LONGEST: u64 = 512 << 20;
 /// A module of more bytes is compiled quickly first, and well afterwards: the
 /// latter takes minutes for the largest.
 const QUICK_FIRST: usize = 1 << 20;
+
+/// What a compiler's cgroup may use, on version 1 and 2: bytes, processes, and as
+/// much of the processors as a process of the highest nice value.
+const LIMITS: [(&str, &str); 5] = [
+    ("memory.limit_in_bytes", "3221225472"),
+    ("memory.max", "3221225472"),
+    ("pids.max", "16"),
+    ("cpu.shares", "15"),
+    ("cpu.weight", "2"),
+];
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +62,32 @@ pub fn compile(store: &Path, key: &str, wait: Wait) -> Result<()> {
     let Some(claim) = Store::at(store).claim(&key, wait != Wait::No)? else {
         return Ok(());
     };
+    // Its limits are for what the compiler takes that is not its own memory,
+    // such as its file system's.
+    let cgroup = OwnCgroup::join("wasm-compiler", &std::process::id().to_string(), &LIMITS);
+    match make(&claim, &key, wait) {
+        Ok(None) => cgroup.leave(),
+        Ok(Some(bytes)) => {
+            let better = fork(|| {
+                let filled = fill(&claim, &bytes, Quality::Best);
+                cgroup.leave();
+                i32::from(filled.is_err())
+            });
+            // The child's from here on, and gone with it.
+            std::mem::forget(claim);
+            better?;
+        }
+        Err(error) => {
+            cgroup.leave();
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the code that is waited for; returns the module if better code is to be
+/// made after that.
+fn make(claim: &Claim, key: &Key, wait: Wait) -> Result<Option<Vec<u8>>> {
     let bytes = read_module().context("can't read the module")?;
     // The module's file keeps its container's root file system in use.
     fds::release_input()?;
@@ -59,15 +96,12 @@ pub fn compile(store: &Path, key: &str, wait: Wait) -> Result<()> {
         return Err(Error::Guest("the module is not the one of the key".into()));
     }
     if bytes.len() > QUICK_FIRST && !claim.has_quick() {
-        fill(&claim, &bytes, Quality::Quick)?;
+        fill(claim, &bytes, Quality::Quick)?;
     }
-    if !claim.has_quick() || wait == Wait::Best {
-        return fill(&claim, &bytes, Quality::Best);
+    if claim.has_quick() && wait != Wait::Best {
+        return Ok(Some(bytes));
     }
-    fork(|| i32::from(fill(&claim, &bytes, Quality::Best).is_err()))?;
-    // The child's from here on, and gone with it.
-    std::mem::forget(claim);
-    Ok(())
+    fill(claim, &bytes, Quality::Best).map(|()| None)
 }
 
 /// The key of the module on standard input.
