@@ -2,8 +2,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use figures::Figures;
 use ipc::Launch;
 use oci::Bundle;
 use rustix::process::Signal;
@@ -36,12 +37,25 @@ pub struct Container {
     pub events: EventQueue,
     pub aot: Aot,
     pub trace: Trace,
+    pub figures: Figures,
+    /// What Create took.
+    pub created_in: Duration,
     has_own_pids: bool,
     is_paused: AtomicBool,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
     /// `Some` until init was started or has ended. Held while the state
     /// changes, so that a start is done before an exit is told.
     starter: tokio::sync::Mutex<Option<Starter>>,
+}
+
+/// How a container is made, and what is told of it.
+#[derive(Debug)]
+pub struct Ways {
+    pub aot: Aot,
+    pub trace: Trace,
+    pub figures: Figures,
+    /// When containerd has asked for it.
+    pub asked: Instant,
 }
 
 impl Container {
@@ -52,17 +66,23 @@ impl Container {
         stdio: StdioPaths,
         cgroup: Cgroup,
         (bundle, modules): (&Bundle, Modules),
-        (aot, trace): (Aot, Trace),
+        ways: Ways,
         zygote: &Zygote,
         events: EventQueue,
     ) -> Result<Arc<Self>> {
+        let Ways {
+            aot,
+            trace,
+            figures,
+            asked,
+        } = ways;
         let launcher = zygote.fork().await?;
         trace.done("launcher forked");
         let owner = owner(&launch, &events, bundle.user());
         let (ends, held) = stdio::open(&stdio, owner).await?;
         let streams = Streams {
             stdio: ends,
-            library: zygote.library().connect(aot),
+            library: zygote.library().connect(aot, &figures),
         };
         let folders = cgroup.folders.clone();
         trace.done("streams");
@@ -81,6 +101,8 @@ impl Container {
             events,
             aot,
             trace,
+            figures,
+            created_in: asked.elapsed(),
             has_own_pids: bundle.has_own_pids(),
             is_paused: AtomicBool::new(false),
             execs: Mutex::default(),

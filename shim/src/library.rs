@@ -3,11 +3,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use figures::{Code, Count, Figures};
 use ipc::{Channel, FromLibrary, ToLibrary};
 use store::{Key, Store};
 use tokio::task::JoinHandle;
 
 use crate::child;
+use crate::counts;
 use crate::error::{Context, Result};
 use crate::settings::Aot;
 use crate::watched::{Watched, recv, watch};
@@ -32,25 +34,25 @@ impl Library {
 
     /// A connection for one guest; `None` if it is to be interpreted. Without a
     /// store, as on a machine whose /var can't be written, all guests are.
-    pub fn connect(self: &Arc<Self>, policy: Aot) -> Option<OwnedFd> {
+    pub fn connect(self: &Arc<Self>, policy: Aot, figures: &Figures) -> Option<OwnedFd> {
         if policy == Aot::Off {
             return None;
         }
-        self.open_connection(policy)
+        self.open_connection(policy, figures.clone())
             .inspect_err(|error| log::warn!("no native code is used: {error}"))
             .ok()
     }
 
-    fn open_connection(self: &Arc<Self>, policy: Aot) -> Result<OwnedFd> {
+    fn open_connection(self: &Arc<Self>, policy: Aot, figures: Figures) -> Result<OwnedFd> {
         self.store.create()?;
         let (ours, theirs) = Channel::pair()?;
         let channel = watch(ours).context("can't watch a guest")?;
-        tokio::spawn(Arc::clone(self).serve(channel, policy));
+        tokio::spawn(Arc::clone(self).serve(channel, policy, figures));
         Ok(theirs.into())
     }
 
     /// Returns when the guest has closed its end, before its program runs.
-    async fn serve(self: Arc<Self>, channel: Watched<Channel>, policy: Aot) {
+    async fn serve(self: Arc<Self>, channel: Watched<Channel>, policy: Aot, figures: Figures) {
         while let Ok((question, fds)) = recv::<ToLibrary>(&channel).await {
             let (ToLibrary::Find { key } | ToLibrary::Discard { key }) = &question;
             // Or it is not a guest's side of this build.
@@ -58,7 +60,7 @@ impl Library {
             match question {
                 ToLibrary::Find { .. } => {
                     let module = fds.into_iter().next();
-                    let code = self.find(&key, module, policy).await;
+                    let code = self.find(&key, module, (policy, &figures)).await;
                     let sent = match &code {
                         Some(code) => channel
                             .get_ref()
@@ -68,6 +70,8 @@ impl Library {
                     if sent.is_err() {
                         return;
                     }
+                    // The guest has its answer and goes on.
+                    counts::add(&figures, Count::NativeCode(self.looked_up(&key, &code)));
                 }
                 ToLibrary::Discard { .. } => {
                     log::warn!("native code {key} can't be loaded; it is made anew");
@@ -77,40 +81,63 @@ impl Library {
         }
     }
 
-    async fn find(&self, key: &Key, module: Option<OwnedFd>, policy: Aot) -> Option<File> {
+    fn looked_up(&self, key: &Key, found: &Option<File>) -> Code {
+        match found {
+            Some(_) => Code::Hit,
+            None if self.store.failure(key).is_some() => Code::Impossible,
+            None => Code::Miss,
+        }
+    }
+
+    async fn find(
+        &self,
+        key: &Key,
+        module: Option<OwnedFd>,
+        (policy, figures): (Aot, &Figures),
+    ) -> Option<File> {
         if let Some(code) = self.store.open(key) {
             if let Some(module) = module
                 && self.store.is_left_quick(key)
             {
                 // Goes on with what was ended, for those who come later.
-                let _ = self.try_compile(key, module, Aot::Background);
+                let _ = self.try_compile(key, module, (Aot::Background, figures));
             }
             return Some(code);
         }
         if self.store.failure(key).is_some() {
             return None;
         }
-        let compiler = self.try_compile(key, module?, policy)?;
+        let compiler = self.try_compile(key, module?, (policy, figures))?;
         if policy == Aot::Wait {
             let _ = compiler.await;
         }
         self.store.open(key)
     }
 
-    fn try_compile(&self, key: &Key, module: OwnedFd, policy: Aot) -> Option<JoinHandle<()>> {
-        self.compile(key, module, policy)
+    fn try_compile(
+        &self,
+        key: &Key,
+        module: OwnedFd,
+        how: (Aot, &Figures),
+    ) -> Option<JoinHandle<()>> {
+        self.compile(key, module, how)
             .inspect_err(|error| log::warn!("no native code is made: {error}"))
             .ok()
     }
 
-    fn compile(&self, key: &Key, module: OwnedFd, policy: Aot) -> Result<JoinHandle<()>> {
+    fn compile(
+        &self,
+        key: &Key,
+        module: OwnedFd,
+        (policy, figures): (Aot, &Figures),
+    ) -> Result<JoinHandle<()>> {
         let mut command = zygote_process::command(&self.files)?;
         command.arg("compile");
         if policy == Aot::Wait {
             command.arg("--wait");
         }
         command.arg(self.store.folder()).arg(key.to_string());
-        command.stdin(module);
+        command.args(figures.path()).stdin(module);
         let compiler = command
             .spawn()
             .at("can't start the compiler", &self.files)?;

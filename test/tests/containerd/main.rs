@@ -14,6 +14,7 @@ mod control;
 mod deploy;
 mod errors;
 mod exec;
+mod figures;
 mod hygiene;
 mod imports;
 mod install;
@@ -80,6 +81,7 @@ const SUITES: &[&[suite::Test]] = &[
     aot::TESTS,
     cache::TESTS,
     own_cgroup::TESTS,
+    figures::TESTS,
 ];
 
 fn main() {

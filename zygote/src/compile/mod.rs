@@ -12,6 +12,7 @@ use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use figures::{Count, Figures};
 use ipc::{Channel, FromCompiler};
 use nix::sys::wait::{WaitStatus, waitpid};
 use store::{Claim, Key, Quality, Store};
@@ -53,7 +54,7 @@ pub enum Wait {
 
 /// Compiles the module on standard input, whose hash is the end of `key`, into
 /// the folder `store`. Nothing to do if that is done.
-pub fn compile(store: &Path, key: &str, wait: Wait) -> Result<()> {
+pub fn compile(store: &Path, key: &str, wait: Wait, figures: &Figures) -> Result<()> {
     if wait != Wait::Best {
         // Not for the end of the shim, or of its pod.
         let _ = rustix::process::setsid();
@@ -65,11 +66,11 @@ pub fn compile(store: &Path, key: &str, wait: Wait) -> Result<()> {
     // Its limits are for what the compiler takes that is not its own memory,
     // such as its file system's.
     let cgroup = OwnCgroup::join("wasm-compiler", &std::process::id().to_string(), &LIMITS);
-    match make(&claim, &key, wait) {
+    match make((&claim, figures), &key, wait) {
         Ok(None) => cgroup.leave(),
         Ok(Some(bytes)) => {
             let better = fork(|| {
-                let filled = fill(&claim, &bytes, Quality::Best);
+                let filled = fill((&claim, figures), &bytes, Quality::Best);
                 cgroup.leave();
                 i32::from(filled.is_err())
             });
@@ -87,7 +88,7 @@ pub fn compile(store: &Path, key: &str, wait: Wait) -> Result<()> {
 
 /// Makes the code that is waited for; returns the module if better code is to be
 /// made after that.
-fn make(claim: &Claim, key: &Key, wait: Wait) -> Result<Option<Vec<u8>>> {
+fn make((claim, figures): Work<'_>, key: &Key, wait: Wait) -> Result<Option<Vec<u8>>> {
     let bytes = read_module().context("can't read the module")?;
     // The module's file keeps its container's root file system in use.
     fds::release_input()?;
@@ -96,12 +97,12 @@ fn make(claim: &Claim, key: &Key, wait: Wait) -> Result<Option<Vec<u8>>> {
         return Err(Error::Guest("the module is not the one of the key".into()));
     }
     if bytes.len() > QUICK_FIRST && !claim.has_quick() {
-        fill(claim, &bytes, Quality::Quick)?;
+        fill((claim, figures), &bytes, Quality::Quick)?;
     }
     if claim.has_quick() && wait != Wait::Best {
         return Ok(Some(bytes));
     }
-    fill(claim, &bytes, Quality::Best).map(|()| None)
+    fill((claim, figures), &bytes, Quality::Best).map(|()| None)
 }
 
 /// The key of the module on standard input.
@@ -109,8 +110,15 @@ pub fn key() -> Result<String> {
     crate::guest::key(std::io::stdin().lock()).context("can't read the module")
 }
 
-fn fill(claim: &Claim, bytes: &[u8], quality: Quality) -> Result<()> {
-    match run_compiler(bytes, quality, claim.folder()) {
+/// Where code goes, and where it is counted.
+type Work<'a> = (&'a Claim, &'a Figures);
+
+fn fill((claim, figures): Work<'_>, bytes: &[u8], quality: Quality) -> Result<()> {
+    let compiled = run_compiler(bytes, quality, claim.folder());
+    let well = compiled.is_ok();
+    // Nobody is there to be told.
+    let _ = figures.add(Count::Compiled { well });
+    match compiled {
         Ok(code) => Ok(claim.put(code, quality)?),
         Err(error) => {
             claim.note_failure(&error.to_string())?;
