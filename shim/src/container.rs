@@ -17,6 +17,7 @@ use crate::events::EventQueue;
 use crate::exec::{Exec, ExecRequest};
 use crate::freezer;
 use crate::launcher::{Starter, Streams};
+use crate::library::Asker;
 use crate::oom::OomWatch;
 use crate::process::{Exit, Process, Status};
 use crate::settings::Aot;
@@ -82,7 +83,7 @@ impl Container {
         let (ends, held) = stdio::open(&stdio, owner).await?;
         let streams = Streams {
             stdio: ends,
-            library: zygote.library().connect(aot, &figures),
+            library: zygote.library().connect(asker(&launch.id, aot, &figures)),
         };
         let folders = cgroup.folders.clone();
         trace.done("streams");
@@ -129,6 +130,11 @@ impl Container {
     /// Whose the streams of a process of this container are.
     pub fn owner(&self, user: Option<u32>) -> Owner<'_> {
         owner(&self.launch, &self.events, user)
+    }
+
+    /// For a process of this container that asks for native code.
+    pub fn asker(&self) -> Asker {
+        asker(self.id(), self.aot, &self.figures)
     }
 
     pub fn is_paused(&self) -> bool {
@@ -330,6 +336,14 @@ impl Container {
 
     fn execs(&self) -> MutexGuard<'_, HashMap<String, Arc<Exec>>> {
         self.execs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn asker(container: &str, policy: Aot, figures: &Figures) -> Asker {
+    Asker {
+        container: container.to_owned(),
+        policy,
+        figures: figures.clone(),
     }
 }
 

@@ -24,6 +24,14 @@ pub struct Library {
     store: Store,
 }
 
+/// Whose guest asks for native code.
+#[derive(Debug)]
+pub struct Asker {
+    pub container: String,
+    pub policy: Aot,
+    pub figures: Figures,
+}
+
 impl Library {
     pub fn new(files: PathBuf) -> Self {
         Self {
@@ -34,25 +42,26 @@ impl Library {
 
     /// A connection for one guest; `None` if it is to be interpreted. Without a
     /// store, as on a machine whose /var can't be written, all guests are.
-    pub fn connect(self: &Arc<Self>, policy: Aot, figures: &Figures) -> Option<OwnedFd> {
-        if policy == Aot::Off {
+    pub fn connect(self: &Arc<Self>, asker: Asker) -> Option<OwnedFd> {
+        if asker.policy == Aot::Off {
             return None;
         }
-        self.open_connection(policy, figures.clone())
-            .inspect_err(|error| log::warn!("no native code is used: {error}"))
+        let container = asker.container.clone();
+        self.open_connection(asker)
+            .inspect_err(|error| log::warn!(container; "no native code is used: {error}"))
             .ok()
     }
 
-    fn open_connection(self: &Arc<Self>, policy: Aot, figures: Figures) -> Result<OwnedFd> {
+    fn open_connection(self: &Arc<Self>, asker: Asker) -> Result<OwnedFd> {
         self.store.create()?;
         let (ours, theirs) = Channel::pair()?;
         let channel = watch(ours).context("can't watch a guest")?;
-        tokio::spawn(Arc::clone(self).serve(channel, policy, figures));
+        tokio::spawn(Arc::clone(self).serve(channel, asker));
         Ok(theirs.into())
     }
 
     /// Returns when the guest has closed its end, before its program runs.
-    async fn serve(self: Arc<Self>, channel: Watched<Channel>, policy: Aot, figures: Figures) {
+    async fn serve(self: Arc<Self>, channel: Watched<Channel>, asker: Asker) {
         while let Ok((question, fds)) = recv::<ToLibrary>(&channel).await {
             let (ToLibrary::Find { key } | ToLibrary::Discard { key }) = &question;
             // Or it is not a guest's side of this build.
@@ -60,7 +69,7 @@ impl Library {
             match question {
                 ToLibrary::Find { .. } => {
                     let module = fds.into_iter().next();
-                    let code = self.find(&key, module, (policy, &figures)).await;
+                    let code = self.find(&key, module, &asker).await;
                     let sent = match &code {
                         Some(code) => channel
                             .get_ref()
@@ -71,10 +80,13 @@ impl Library {
                         return;
                     }
                     // The guest has its answer and goes on.
-                    counts::add(&figures, Count::NativeCode(self.looked_up(&key, &code)));
+                    counts::add(
+                        &asker.figures,
+                        Count::NativeCode(self.looked_up(&key, &code)),
+                    );
                 }
                 ToLibrary::Discard { .. } => {
-                    log::warn!("native code {key} can't be loaded; it is made anew");
+                    log::warn!(container = asker.container; "native code {key} can't be loaded; it is made anew");
                     self.store.discard(&key);
                 }
             }
@@ -89,26 +101,21 @@ impl Library {
         }
     }
 
-    async fn find(
-        &self,
-        key: &Key,
-        module: Option<OwnedFd>,
-        (policy, figures): (Aot, &Figures),
-    ) -> Option<File> {
+    async fn find(&self, key: &Key, module: Option<OwnedFd>, asker: &Asker) -> Option<File> {
         if let Some(code) = self.store.open(key) {
             if let Some(module) = module
                 && self.store.is_left_quick(key)
             {
                 // Goes on with what was ended, for those who come later.
-                let _ = self.try_compile(key, module, (Aot::Background, figures));
+                let _ = self.try_compile(key, module, asker, Aot::Background);
             }
             return Some(code);
         }
         if self.store.failure(key).is_some() {
             return None;
         }
-        let compiler = self.try_compile(key, module?, (policy, figures))?;
-        if policy == Aot::Wait {
+        let compiler = self.try_compile(key, module?, asker, asker.policy)?;
+        if asker.policy == Aot::Wait {
             let _ = compiler.await;
         }
         self.store.open(key)
@@ -118,10 +125,13 @@ impl Library {
         &self,
         key: &Key,
         module: OwnedFd,
-        how: (Aot, &Figures),
+        asker: &Asker,
+        policy: Aot,
     ) -> Option<JoinHandle<()>> {
-        self.compile(key, module, how)
-            .inspect_err(|error| log::warn!("no native code is made: {error}"))
+        self.compile(key, module, asker, policy)
+            .inspect_err(
+                |error| log::warn!(container = asker.container; "no native code is made: {error}"),
+            )
             .ok()
     }
 
@@ -129,7 +139,8 @@ impl Library {
         &self,
         key: &Key,
         module: OwnedFd,
-        (policy, figures): (Aot, &Figures),
+        asker: &Asker,
+        policy: Aot,
     ) -> Result<JoinHandle<()>> {
         let mut command = zygote_process::command(&self.files)?;
         command.arg("compile");
@@ -137,7 +148,7 @@ impl Library {
             command.arg("--wait");
         }
         command.arg(self.store.folder()).arg(key.to_string());
-        command.args(figures.path()).stdin(module);
+        command.args(asker.figures.path()).stdin(module);
         let compiler = command
             .spawn()
             .at("can't start the compiler", &self.files)?;

@@ -105,7 +105,7 @@ impl Tasks {
         let systemd = request.options.systemd_cgroup;
         let cgroup = Cgroup::of(bundle.cgroups_path(), &request.id, systemd)?;
         cgroup.check_unused()?;
-        let trace = Trace::new(settings.trace, received);
+        let trace = Trace::new(&request.id, settings.trace, received);
         trace.done("config.json");
         let launch = Launch {
             direct: settings.direct,
@@ -142,7 +142,7 @@ impl Tasks {
                 let file = request.bundle.join(PID_FILE);
                 // Only `delete` reads it, to name the process that it killed.
                 if let Err(error) = std::fs::write(&file, container.init.pid().to_string()) {
-                    log::warn!("can't write {}: {error}", file.display());
+                    log::warn!(container = launch.id; "can't write {}: {error}", file.display());
                 }
                 container.trace.done("pid file");
                 container.trace.log("create");
@@ -150,7 +150,7 @@ impl Tasks {
             }
             Err(error) => {
                 if let Err(leftover) = forget(&launch, &cgroup, EMPTY_WITHIN).await {
-                    log::error!("after a failed create of {}: {leftover}", launch.id);
+                    log::error!(container = launch.id; "after a failed create: {leftover}");
                 }
                 Err(error)
             }
@@ -249,7 +249,7 @@ impl Tasks {
             // The hooks are the user's; that one fails does not keep the
             // container (OCI runtime spec, "Lifecycle", step 13).
             if let Err(error) = launcher.delete(container.launch.clone()).await {
-                log::warn!("poststop hooks of {}: {error}", container.id());
+                log::warn!(container = container.id(); "poststop hooks: {error}");
             }
         }
         forget(&container.launch, &container.cgroup, EMPTY_WITHIN).await

@@ -1,4 +1,5 @@
-//! Metrics of the node for Prometheus, if they are asked for.
+//! Metrics of the node for Prometheus, and traces in containerd's log, if they are
+//! asked for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use crate::aot::{LIMIT, WAIT, guest_of};
 
 crate::tests! {
     any: ;
-    wasm: metrics_for_prometheus
+    wasm: metrics_for_prometheus, traces_name_container_and_pod
 }
 
 /// A containerd that sees other settings of the node than the rest of the suite.
@@ -96,4 +97,38 @@ fn metrics_for_prometheus(case: &Case) {
         .flatten()
         .collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+/// A pod's shim logs for all its containers.
+fn traces_name_container_and_pod(case: &Case) {
+    let settings = case.folder("settings").join("config.toml");
+    fs::write(&settings, "aot = \"off\"\ntrace = true\n").expect("the settings");
+    let containerd = containerd_with(case, &settings);
+    let run = |id: &str, kind: &str| Run::new(&containerd, id).in_pod("the-pod", kind);
+    let mut pod = run("the-pod", "sandbox").guest(["sleep"]).start();
+    pod.expect_line("ready");
+    run("in-it", "container")
+        .guest(["hello"])
+        .output()
+        .success();
+    let log = containerd.folder().join("log");
+    wait::until_clean(Duration::from_secs(10), || {
+        let log = fs::read_to_string(&log).expect("containerd's log");
+        let is_it =
+            |line: &&str| line.contains("trace of end") && line.ends_with(" container=in-it");
+        let line = log.lines().find(is_it).map(str::to_owned);
+        match line {
+            Some(line) => {
+                assert!(
+                    line.starts_with("time=\"") && line.contains(" level=info "),
+                    "{line}"
+                );
+                assert!(line.contains(" id=the-pod container="), "{line}");
+                None
+            }
+            None => Some("no trace".into()),
+        }
+    });
+    containerd.ctr.kill("the-pod", "SIGKILL").expect_code(0);
+    pod.finish(LIMIT).expect_code(137);
 }
