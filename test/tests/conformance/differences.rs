@@ -25,7 +25,6 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("Checkpoint", "a running container", CHECKPOINTS),
     ("CloseIO", "an unknown exec", NO_CODE),
     ("ResizePty", "a container without a terminal", NO_TERMINAL),
-    ("Events", "created, deleted", ORDER),
 ];
 
 const NO_CODE: &str = "Both refuse it; ours has the code that says why, which clients can act on.";
@@ -39,7 +38,6 @@ const TRAP: &str = "A trap ends with 128 + SIGABRT; the native guest fails to ab
     process of a pid namespace.";
 const CRASH: &str = "runc's shim of this version ends with a fault, and its containers with it.";
 const NO_TERMINAL: &str = "Ours says that there is no terminal, runc's says nothing.";
-const ORDER: &str = "Ours tells of the end before it tells of the deletion, always.";
 
 pub fn reason(line: &Line) -> Option<&'static str> {
     if line.runc == line.ours {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use shim_test::case::Case;
 use shim_test::command::{self, Output};
+use shim_test::native_code::STORE;
 use shim_test::{packer, wait};
 
-use crate::aot::{LIMIT, STORE, code_of_sleeping, guest_of, guest_with};
+use crate::aot::{LIMIT, code_of_sleeping, guest_of, guest_with};
 
 crate::tests! {
     any: ;

@@ -35,10 +35,12 @@ mod programs;
 mod readme;
 mod restart;
 mod security;
+mod security_page;
 mod service;
 mod signals;
 mod stdio;
 mod suite;
+mod user_namespaces;
 
 use std::process::exit;
 
@@ -61,6 +63,7 @@ const SUITES: &[&[suite::Test]] = &[
     signals::TESTS,
     errors::TESTS,
     mounts::TESTS,
+    user_namespaces::TESTS,
     open_files::TESTS,
     pack::TESTS,
     artifacts::TESTS,
@@ -99,7 +102,7 @@ fn main() {
         trials.extend(shim_test::suite::trials(&instance, tests, &arguments));
         previous = Some(instance);
     }
-    for tests in [pack::ONCE, restart::ONCE, deploy::ONCE] {
+    for tests in [pack::ONCE, restart::ONCE, deploy::ONCE, security_page::ONCE] {
         trials.extend(suite::once(tests));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
