@@ -31,14 +31,16 @@ const LONGEST: u64 = 512 << 20;
 /// latter takes minutes for the largest.
 const QUICK_FIRST: usize = 1 << 20;
 
-/// What a compiler's cgroup may use, on version 1 and 2: bytes, processes, and as
-/// much of the processors as a process of the highest nice value.
+/// What a compiler's cgroup may use, on version 1 and 2: bytes, processes, and half
+/// of the processors' share that a container has which asks for nothing. With much
+/// less, as its nice value would be worth, a busy node would interpret for long,
+/// which makes it busier.
 const LIMITS: [(&str, &str); 5] = [
     ("memory.limit_in_bytes", "3221225472"),
     ("memory.max", "3221225472"),
     ("pids.max", "16"),
-    ("cpu.shares", "15"),
-    ("cpu.weight", "2"),
+    ("cpu.shares", "512"),
+    ("cpu.weight", "50"),
 ];
 
 /// What to wait for.
