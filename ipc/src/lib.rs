@@ -12,6 +12,7 @@ mod channel;
 mod listener;
 mod message;
 mod phase;
+mod program;
 
 pub use channel::{Channel, Error, MAX_FDS, MAX_MESSAGE, MAX_MODULES, Result};
 pub use listener::Listener;
@@ -20,3 +21,4 @@ pub use message::{
     Launch, ModuleFile, ToLauncher, ToLibrary, ToZygote,
 };
 pub use phase::{Phase, describe};
+pub use program::zygote_program;

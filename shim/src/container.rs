@@ -2,8 +2,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use figures::Figures;
 use ipc::Launch;
 use oci::Bundle;
 use rustix::process::Signal;
@@ -16,6 +17,7 @@ use crate::events::EventQueue;
 use crate::exec::{Exec, ExecRequest};
 use crate::freezer;
 use crate::launcher::{Starter, Streams};
+use crate::library::Asker;
 use crate::oom::OomWatch;
 use crate::process::{Exit, Process, Status};
 use crate::settings::Aot;
@@ -36,12 +38,25 @@ pub struct Container {
     pub events: EventQueue,
     pub aot: Aot,
     pub trace: Trace,
+    pub figures: Figures,
+    /// What Create took.
+    pub created_in: Duration,
     has_own_pids: bool,
     is_paused: AtomicBool,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
     /// `Some` until init was started or has ended. Held while the state
     /// changes, so that a start is done before an exit is told.
     starter: tokio::sync::Mutex<Option<Starter>>,
+}
+
+/// How a container is made, and what is told of it.
+#[derive(Debug)]
+pub struct Ways {
+    pub aot: Aot,
+    pub trace: Trace,
+    pub figures: Figures,
+    /// When containerd has asked for it.
+    pub asked: Instant,
 }
 
 impl Container {
@@ -52,17 +67,23 @@ impl Container {
         stdio: StdioPaths,
         cgroup: Cgroup,
         (bundle, modules): (&Bundle, Modules),
-        (aot, trace): (Aot, Trace),
+        ways: Ways,
         zygote: &Zygote,
         events: EventQueue,
     ) -> Result<Arc<Self>> {
+        let Ways {
+            aot,
+            trace,
+            figures,
+            asked,
+        } = ways;
         let launcher = zygote.fork().await?;
         trace.done("launcher forked");
         let owner = owner(&launch, &events, bundle.user());
         let (ends, held) = stdio::open(&stdio, owner).await?;
         let streams = Streams {
             stdio: ends,
-            library: zygote.library().connect(aot),
+            library: zygote.library().connect(asker(&launch.id, aot, &figures)),
         };
         let folders = cgroup.folders.clone();
         trace.done("streams");
@@ -81,6 +102,8 @@ impl Container {
             events,
             aot,
             trace,
+            figures,
+            created_in: asked.elapsed(),
             has_own_pids: bundle.has_own_pids(),
             is_paused: AtomicBool::new(false),
             execs: Mutex::default(),
@@ -107,6 +130,11 @@ impl Container {
     /// Whose the streams of a process of this container are.
     pub fn owner(&self, user: Option<u32>) -> Owner<'_> {
         owner(&self.launch, &self.events, user)
+    }
+
+    /// For a process of this container that asks for native code.
+    pub fn asker(&self) -> Asker {
+        asker(self.id(), self.aot, &self.figures)
     }
 
     pub fn is_paused(&self) -> bool {
@@ -308,6 +336,14 @@ impl Container {
 
     fn execs(&self) -> MutexGuard<'_, HashMap<String, Arc<Exec>>> {
         self.execs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn asker(container: &str, policy: Aot, figures: &Figures) -> Asker {
+    Asker {
+        container: container.to_owned(),
+        policy,
+        figures: figures.clone(),
     }
 }
 

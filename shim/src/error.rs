@@ -43,6 +43,8 @@ pub enum Error {
     #[error(transparent)]
     Ipc(#[from] ipc::Error),
     #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
     Oci(#[from] oci::Error),
     #[error("containerd's message can't be understood: {0}")]
     Protobuf(#[from] containerd_shim_protos::protobuf::Error),

@@ -75,7 +75,7 @@ impl Exec {
         std::fs::write(&file, &self.spec).at("can't write", &file)?;
         let streams = Streams {
             stdio: ends,
-            library: zygote.library().connect(container.aot),
+            library: zygote.library().connect(container.asker()),
         };
         let launched = launcher
             .exec(

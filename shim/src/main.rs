@@ -14,6 +14,7 @@ mod connection;
 mod console;
 mod container;
 mod content;
+mod counts;
 mod delete;
 mod end;
 mod error;

@@ -146,7 +146,7 @@ impl Process {
         if let Some(handle) = self.handle.get() {
             // A pidfd becomes readable when its process ends (pidfd_open(2)).
             if let Err(error) = handle.pidfd.readable().await {
-                log::error!("can't watch process {}: {error}", handle.pid);
+                log::error!(process = self.name; "can't watch process {}: {error}", handle.pid);
             }
         }
         SystemTime::now()
@@ -165,7 +165,7 @@ impl Process {
         };
         status.map_or_else(
             || {
-                log::error!("nobody knows how process {pid} ended");
+                log::error!(process = self.name; "nobody knows how process {pid} ended");
                 UNKNOWN
             },
             ExitStatus::code,

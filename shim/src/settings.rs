@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci::Bundle;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ pub enum Aot {
 }
 
 /// What holds for one container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     pub aot: Aot,
@@ -34,6 +34,8 @@ pub struct Settings {
     pub direct: bool,
     /// Whether to log how long each step of a start takes.
     pub trace: bool,
+    /// The file to add figures for Prometheus to.
+    pub metrics: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             aot: Aot::default(),
             direct: true,
             trace: false,
+            metrics: None,
         }
     }
 }
@@ -60,6 +63,19 @@ impl Settings {
     }
 }
 
+impl Settings {
+    fn check(self, file: &Path) -> Result<Self> {
+        match &self.metrics {
+            Some(metrics) if !metrics.is_absolute() => Err(Error::Invalid(format!(
+                "{}: metrics is {}; name an absolute path",
+                file.display(),
+                metrics.display()
+            ))),
+            _ => Ok(self),
+        }
+    }
+}
+
 fn parse(annotation: &str) -> Result<Aot> {
     match annotation {
         "background" => Ok(Aot::Background),
@@ -74,8 +90,11 @@ fn parse(annotation: &str) -> Result<Aot> {
 /// Without a file all is as it is by default.
 fn read(file: &Path) -> Result<Settings> {
     match std::fs::read_to_string(file) {
-        Ok(text) => basic_toml::from_str(&text)
-            .map_err(|error| Error::Invalid(format!("{}: {error}", file.display()))),
+        Ok(text) => {
+            let settings: Settings = basic_toml::from_str(&text)
+                .map_err(|error| Error::Invalid(format!("{}: {error}", file.display())))?;
+            settings.check(file)
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Settings::default()),
         Err(error) => Err(Error::Invalid(format!(
             "{} can't be read: {error}",
@@ -105,7 +124,12 @@ mod tests {
         assert_eq!(write_and_read("").unwrap().aot, Aot::Background);
         assert_eq!(write_and_read("aot = \"off\"\n").unwrap().aot, Aot::Off);
         assert!(!write_and_read("direct = false").unwrap().direct);
-        for wrong in ["aot = \"maybe\"", "aott = \"off\"", "aot"] {
+        for wrong in [
+            "aot = \"maybe\"",
+            "aott = \"off\"",
+            "aot",
+            "metrics = \"a\"",
+        ] {
             assert!(write_and_read(wrong).is_err(), "{wrong}");
         }
     }

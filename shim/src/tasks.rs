@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use figures::{Count, Figures};
 use ipc::{Launch, Phase};
 use oci::Bundle;
 
@@ -9,8 +10,9 @@ use crate::args::is_name;
 use crate::artifact;
 use crate::cgroup::Cgroup;
 use crate::cgroup_path;
-use crate::container::Container;
+use crate::container::{Container, Ways};
 use crate::content::Content;
+use crate::counts;
 use crate::end::End;
 use crate::error::{Context, Error, Result};
 use crate::event::Event;
@@ -78,15 +80,32 @@ impl Tasks {
         Ok(pid)
     }
 
-    async fn create_in_slot(&self, mut request: CreateRequest) -> Result<Arc<Container>> {
-        let received = Phase::done("begin");
+    async fn create_in_slot(&self, request: CreateRequest) -> Result<Arc<Container>> {
+        let (received, asked) = (Phase::done("begin"), Instant::now());
         let bundle = Bundle::load(&request.bundle)?;
+        let settings = Settings::of(&bundle)?;
+        let figures = Figures::at(settings.metrics.clone());
+        let created = self
+            .create_of(request, &bundle, settings, (received, asked))
+            .await;
+        if created.is_err() {
+            counts::add(&figures, Count::FailedStart);
+        }
+        created
+    }
+
+    async fn create_of(
+        &self,
+        mut request: CreateRequest,
+        bundle: &Bundle,
+        settings: Settings,
+        (received, asked): (Phase, Instant),
+    ) -> Result<Arc<Container>> {
         request.options.systemd_cgroup |= cgroup_path::is_systemd(bundle.cgroups_path());
         let systemd = request.options.systemd_cgroup;
         let cgroup = Cgroup::of(bundle.cgroups_path(), &request.id, systemd)?;
         cgroup.check_unused()?;
-        let settings = Settings::of(&bundle)?;
-        let trace = Trace::new(settings.trace, received);
+        let trace = Trace::new(&request.id, settings.trace, received);
         trace.done("config.json");
         let launch = Launch {
             direct: settings.direct,
@@ -101,13 +120,18 @@ impl Tasks {
         std::fs::metadata(&root).at("can't use the root file system (root.path)", &root)?;
         trace.done("rootfs");
         let created = async {
-            let modules = artifact::modules(&bundle, &launch.id, &self.content).await?;
+            let modules = artifact::modules(bundle, &launch.id, &self.content).await?;
             Container::create(
                 launch.clone(),
                 request.stdio,
                 cgroup.clone(),
-                (&bundle, modules),
-                (settings.aot, trace),
+                (bundle, modules),
+                Ways {
+                    aot: settings.aot,
+                    trace,
+                    figures: Figures::at(settings.metrics),
+                    asked,
+                },
                 &self.zygote,
                 self.events.clone(),
             )
@@ -118,7 +142,7 @@ impl Tasks {
                 let file = request.bundle.join(PID_FILE);
                 // Only `delete` reads it, to name the process that it killed.
                 if let Err(error) = std::fs::write(&file, container.init.pid().to_string()) {
-                    log::warn!("can't write {}: {error}", file.display());
+                    log::warn!(container = launch.id; "can't write {}: {error}", file.display());
                 }
                 container.trace.done("pid file");
                 container.trace.log("create");
@@ -126,7 +150,7 @@ impl Tasks {
             }
             Err(error) => {
                 if let Err(leftover) = forget(&launch, &cgroup, EMPTY_WITHIN).await {
-                    log::error!("after a failed create of {}: {leftover}", launch.id);
+                    log::error!(container = launch.id; "after a failed create: {leftover}");
                 }
                 Err(error)
             }
@@ -135,7 +159,19 @@ impl Tasks {
 
     pub async fn start(&self, id: &str) -> Result<u32> {
         let container = self.get(id)?;
-        container.start().await?;
+        let asked = Instant::now();
+        let started = container.start().await;
+        let count = match started {
+            Ok(()) => Count::Start(container.created_in + asked.elapsed()),
+            Err(_) => Count::FailedStart,
+        };
+        let figures = container.figures.clone();
+        tokio::spawn(async move {
+            // The answer goes first.
+            tokio::task::yield_now().await;
+            counts::add(&figures, count);
+        });
+        started?;
         Ok(container.init.pid())
     }
 
@@ -213,7 +249,7 @@ impl Tasks {
             // The hooks are the user's; that one fails does not keep the
             // container (OCI runtime spec, "Lifecycle", step 13).
             if let Err(error) = launcher.delete(container.launch.clone()).await {
-                log::warn!("poststop hooks of {}: {error}", container.id());
+                log::warn!(container = container.id(); "poststop hooks: {error}");
             }
         }
         forget(&container.launch, &container.cgroup, EMPTY_WITHIN).await

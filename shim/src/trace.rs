@@ -6,12 +6,14 @@ use ipc::{Phase, describe};
 /// took, if `trace = true` in the node's configuration.
 #[derive(Debug)]
 pub struct Trace {
+    container: String,
     phases: Option<Mutex<Vec<Phase>>>,
 }
 
 impl Trace {
-    pub fn new(wanted: bool, begin: Phase) -> Self {
+    pub fn new(container: &str, wanted: bool, begin: Phase) -> Self {
         Self {
+            container: container.to_owned(),
             phases: wanted.then(|| Mutex::new(vec![begin])),
         }
     }
@@ -32,7 +34,7 @@ impl Trace {
     pub fn log(&self, of: &str) {
         let Some(phases) = &self.phases else { return };
         let mut phases = phases.lock().unwrap_or_else(PoisonError::into_inner);
-        log::info!("trace of {of} (µs): {}", describe(&phases));
+        log::info!(container = self.container; "trace of {of} (µs): {}", describe(&phases));
         // The last of these is the beginning of the next.
         let keep = phases.len().saturating_sub(1);
         phases.drain(..keep);

@@ -1,5 +1,4 @@
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -59,29 +58,10 @@ pub fn start(files: &Path, socket: &Path, listener: Listener) -> Result<LastWord
     })))
 }
 
-/// The program of this folder, in a clone of it that no guest can write to. If
-/// the folder has libraries of its own, the program runs with their loader:
-/// they may be for a newer libc than the system's.
+/// The program of this folder, in a clone of it that no guest can write to.
 pub fn command(files: &Path) -> Result<Command> {
-    let has_loader = files.join("runtime/ld-linux-x86-64.so.2").exists();
-    let own = Path::new(OWN_FILES);
-    let program = own.join("wasm-zygote");
-    let libraries = own.join("runtime");
-    let mut command = if has_loader {
-        let mut command = Command::new(libraries.join("ld-linux-x86-64.so.2"));
-        command
-            .arg("--library-path")
-            .arg(&libraries)
-            .args(["--argv0", "wasm-zygote"])
-            .arg(&program);
-        command
-    } else {
-        Command::new(&program)
-    };
+    let mut command = ipc::zygote_program(files, Path::new(OWN_FILES));
     command
-        .arg0("wasm-zygote")
-        .current_dir("/")
-        .env_clear()
         .stdout(Stdio::from(read_only::clone(files)?))
         .stderr(Stdio::null());
     Ok(command)

@@ -63,9 +63,12 @@ pub fn remove_empty(path: &str) {
         .for_each(|folder| drop(fs::remove_dir(folder)));
 }
 
-/// Removes all top cgroups of one test run, with everything below.
+/// Removes all top cgroups of one test run, with everything below; and those of
+/// zygotes and compilers that were killed with it. Those that run keep theirs.
 pub fn remove_all(run: &str) {
-    remove_top(|name| name.starts_with(&format!("{run}-")));
+    let run = format!("{run}-");
+    let kinds = [run.as_str(), "wasm-zygote-", "wasm-compiler-"];
+    remove_top(|name| kinds.iter().any(|kind| name.starts_with(kind)));
 }
 
 /// Removes what test runs left that were killed, init and all. A run is named

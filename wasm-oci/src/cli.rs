@@ -19,6 +19,9 @@ pub struct Cli {
 pub enum Command {
     Pack(Box<Pack>),
     Inspect(Inspect),
+    Precompile(Precompile),
+    #[command(subcommand)]
+    Cache(Cache),
 }
 
 /// Pack a module into an archive that `ctr images import`, `docker load` and
@@ -111,4 +114,48 @@ pub struct Inspect {
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
+}
+
+/// Make the native code of modules before their first start on this node.
+///
+/// Takes modules, and archives as `inspect` does, of which all modules are
+/// compiled. It is the shim's own compiler, as confined as ever, and the code
+/// comes to lie where the shim looks for it. Takes minutes for the largest
+/// modules; what is there already takes no time. Needs root.
+#[derive(Debug, Args)]
+pub struct Precompile {
+    /// A module, or an archive of an image
+    #[arg(required = true, value_name = "APP.WASM|APP.TAR")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Show and clear this node's native code.
+///
+/// Modules are named by the hash of their content (BLAKE3), as `precompile`
+/// prints it. Nothing that runs is disturbed, and what is missing is made anew
+/// when it is needed. Needs root.
+#[derive(Debug, Subcommand)]
+pub enum Cache {
+    /// List what is there
+    Ls {
+        /// Print JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove the code of these modules, or the note that none can be made
+    Rm {
+        /// The hash of a module, or the beginning of it
+        #[arg(required_unless_present = "all", value_name = "HASH")]
+        modules: Vec<String>,
+        /// Remove all
+        #[arg(long, conflicts_with = "modules")]
+        all: bool,
+    },
+    /// Remove what this node can't use: code for another WasmEdge or CPU, and
+    /// what compilers have left that were ended
+    Prune {
+        /// And what was not used for so many days
+        #[arg(long, value_name = "DAYS")]
+        unused_days: Option<u64>,
+    },
 }

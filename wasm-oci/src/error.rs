@@ -91,6 +91,25 @@ pub enum Error {
     NotAnArchive { path: PathBuf, reason: String },
     #[error("{}: {problems} found, see above", path.display())]
     Problems { path: PathBuf, problems: String },
+
+    #[error("only root may use the node's native code; run this as root")]
+    NotRoot,
+    #[error("{} is missing; install this program and the shim in one tree, as `make install` does", .0.display())]
+    NoZygote(PathBuf),
+    #[error("can't run {}: {source}", path.display())]
+    Run { path: PathBuf, source: io::Error },
+    #[error("{} failed: {said}", path.display())]
+    Zygote { path: PathBuf, said: String },
+    #[error("no module is in {}", .0.display())]
+    NoModules(PathBuf),
+    #[error("{failed} of {all} modules can't be compiled, see above; they are interpreted")]
+    NotCompiled { failed: usize, all: usize },
+    #[error("{0:?} is the hash of no module in the cache; `wasm-oci cache ls` lists them")]
+    NotCached(String),
+    #[error("{hash:?} is the beginning of {count} hashes in the cache; give more of it")]
+    Ambiguous { hash: String, count: usize },
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 impl Error {

@@ -1,13 +1,17 @@
 //! Packs a WebAssembly module into an OCI image or artifact, for people who
-//! have a `.wasm` and no Docker, and says what is in such an archive.
+//! have a `.wasm` and no Docker, says what is in such an archive, and looks
+//! after the native code of a node.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod cli;
 mod digest;
 mod error;
 mod inspect;
 mod module;
 mod pack;
+mod precompile;
+mod zygote;
 
 use std::process::ExitCode;
 
@@ -19,6 +23,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Pack(options) => pack::run(&options),
         Command::Inspect(options) => inspect::run(&options),
+        Command::Precompile(options) => precompile::run(&options),
+        Command::Cache(options) => cache::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,8 @@ pub enum Error {
         source: std::io::Error,
     },
     #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
     Oci(#[from] oci::Error),
     /// Said by the guest's side, as a whole sentence.
     #[error("{0}")]

@@ -31,13 +31,23 @@ pub fn close_all_but_stdio() {
 /// Leaves what the shim gave as standard streams: what to work on, the folder of
 /// this program, and a pipe for complaints of a start that fails.
 pub fn quiet() -> Result<()> {
-    let what = "can't replace the standard streams";
-    let null = File::options()
+    release_input()?;
+    rustix::stdio::dup2_stderr(null()?).context(STREAMS)
+}
+
+/// The same, but what there is to complain of is still said.
+pub fn release_input() -> Result<()> {
+    let null = null()?;
+    rustix::stdio::dup2_stdin(&null).context(STREAMS)?;
+    rustix::stdio::dup2_stdout(&null).context(STREAMS)
+}
+
+const STREAMS: &str = "can't replace the standard streams";
+
+fn null() -> Result<File> {
+    File::options()
         .read(true)
         .write(true)
         .open("/dev/null")
-        .context("can't open /dev/null")?;
-    rustix::stdio::dup2_stdin(&null).context(what)?;
-    rustix::stdio::dup2_stdout(&null).context(what)?;
-    rustix::stdio::dup2_stderr(&null).context(what)
+        .context("can't open /dev/null")
 }

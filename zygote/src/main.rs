@@ -11,6 +11,7 @@ mod fds;
 mod fork;
 mod guest;
 mod launcher;
+mod own_cgroup;
 mod reaper;
 mod spare;
 mod title;
@@ -20,18 +21,24 @@ mod zygote;
 use std::path::Path;
 use std::process::ExitCode;
 
+use compile::Wait;
+use figures::Figures;
+
 const USAGE: &str = "wasm-zygote is started by containerd-shim-wasm-v1:
   wasm-zygote serve SOCKET       serve shims; standard input listens at SOCKET
-  wasm-zygote compile [--wait] STORE KEY
+  wasm-zygote compile [--wait | --wait-best] STORE KEY [METRICS]
                                  make native code of the module on standard input
+  wasm-zygote key                print the key of the module on standard input
   wasm-zygote -v                 print the version";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", socket] => done(zygote::serve(Path::new(socket))),
-        ["compile", store, key] => done(compile::compile(Path::new(store), key, false)),
-        ["compile", "--wait", store, key] => done(compile::compile(Path::new(store), key, true)),
+        ["compile", "--wait", ref of @ ..] => compile(of, Wait::First),
+        ["compile", "--wait-best", ref of @ ..] => compile(of, Wait::Best),
+        ["compile", ref of @ ..] => compile(of, Wait::No),
+        ["key"] => done(compile::key().map(|key| println!("{key}"))),
         ["-v"] => {
             println!(
                 "wasm-zygote {} (WasmEdge {})",
@@ -40,11 +47,23 @@ fn main() -> ExitCode {
             );
             ExitCode::SUCCESS
         }
-        _ => {
-            eprintln!("{USAGE}");
-            ExitCode::from(2)
-        }
+        _ => misused(),
     }
+}
+
+fn compile(of: &[&str], wait: Wait) -> ExitCode {
+    let (store, key, metrics) = match *of {
+        [store, key] => (store, key, None),
+        [store, key, metrics] => (store, key, Some(metrics.into())),
+        _ => return misused(),
+    };
+    let figures = Figures::at(metrics);
+    done(compile::compile(Path::new(store), key, wait, &figures))
+}
+
+fn misused() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
 }
 
 fn done(result: error::Result<()>) -> ExitCode {

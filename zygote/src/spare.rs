@@ -1,6 +1,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use ipc::Channel;
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use crate::error::Result;
@@ -30,6 +31,13 @@ impl Spare {
     /// Gives it its container's connection.
     pub fn employ(&self, connection: &Channel) -> Result<()> {
         Ok(self.channel.try_send(&(), &[connection.as_fd()])?)
+    }
+
+    /// Returns when it has ended.
+    pub fn dismiss(self) {
+        drop(self.channel);
+        // It was killed and collected before, or is now.
+        let _ = waitpid(self.pid, None);
     }
 
     /// For children of the zygote, which have nothing to do with it.

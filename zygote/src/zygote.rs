@@ -13,6 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::child_signal::ChildSignal;
 use crate::error::{Context, Error, Result};
+use crate::own_cgroup::OwnCgroup;
 use crate::reaper::Reaper;
 use crate::spare::Spare;
 use crate::{fds, fork, guest, launcher, title};
@@ -45,6 +46,8 @@ pub fn serve(path: &Path) -> Result<()> {
     };
     setrlimit(Resource::Nofile, raised).context("can't raise the limit of open files")?;
     let socket = inode(path);
+    let name = path.file_name().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
     let mut zygote = Zygote {
         listener: inherited_listener()?,
         own_limit,
@@ -54,12 +57,15 @@ pub fn serve(path: &Path) -> Result<()> {
         reaper: Reaper::default(),
         spare: None,
         is_full: false,
+        cgroup: None,
+        name,
     };
     guest::warm_up();
     fds::quiet()?;
     loop {
         zygote.serve_until_idle()?;
         if zygote.retire(path, socket)? {
+            zygote.clear_up();
             return Ok(());
         }
     }
@@ -94,6 +100,10 @@ struct Zygote {
     spare: Option<Spare>,
     /// The last shim that came could not be accepted, and none has gone since.
     is_full: bool,
+    /// Joined before the first fork.
+    cgroup: Option<OwnCgroup>,
+    /// No other zygote has it.
+    name: String,
 }
 
 /// What has happened.
@@ -146,7 +156,8 @@ impl Zygote {
         // Forked when there is nothing else to do.
         let wants_spare = self.spare.is_none() && !self.clients.is_empty();
         let is_idle = self.clients.is_empty() && self.reaper.is_idle();
-        let limit = if wants_spare {
+        let wants_cgroup = self.cgroup.is_none();
+        let limit = if wants_spare || wants_cgroup {
             Some(Duration::ZERO)
         } else if self.is_full {
             Some(FULL)
@@ -157,6 +168,10 @@ impl Zygote {
             PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)
         });
         match nix::poll::poll(&mut fds, timeout) {
+            Ok(0) if wants_cgroup => {
+                self.join_cgroup();
+                return Ok(Some(Happened::default()));
+            }
             Ok(0) if wants_spare => {
                 self.make_spare();
                 return Ok(Some(Happened::default()));
@@ -216,6 +231,7 @@ impl Zygote {
     }
 
     fn fork(&mut self, fds: Vec<OwnedFd>) -> Result<i32> {
+        self.join_cgroup();
         let [connection] = <[OwnedFd; 1]>::try_from(fds)
             .map_err(|_| Error::OutOfOrder("a fork without a connection"))?;
         let connection = Channel::from(connection);
@@ -229,6 +245,13 @@ impl Zygote {
         };
         self.reaper.add_launcher(pid);
         Ok(pid.as_raw())
+    }
+
+    /// Before anything is forked, which comes to be where this is; as a rule while
+    /// the first shim waits for containerd.
+    fn join_cgroup(&mut self) {
+        let join = || OwnCgroup::join("wasm-zygote", &self.name, &[]);
+        self.cgroup.get_or_insert_with(join);
     }
 
     /// Without one, as after a failure, the next launcher is forked when it is
@@ -274,6 +297,16 @@ impl Zygote {
         self.clients.remove(&client);
         self.reaper.forget(client);
         self.is_full = false;
+    }
+
+    /// Leaves nothing behind.
+    fn clear_up(self) {
+        if let Some(spare) = self.spare {
+            spare.dismiss();
+        }
+        if let Some(cgroup) = self.cgroup {
+            cgroup.leave();
+        }
     }
 
     /// Gives up the socket, unless somebody has come meanwhile: shims connect

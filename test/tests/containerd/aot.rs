@@ -18,7 +18,7 @@ crate::tests! {
 
 pub const WAIT: [&str; 2] = ["--annotation", "io.containerd.wasm.aot=wait"];
 /// A compiler may share two CPUs with other tests.
-const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// What a guest has mapped that sleeps in a container of this run.
 pub fn code_of_sleeping(case: &Case, run: Run<'_>, guest: &str) -> Option<PathBuf> {
@@ -68,24 +68,33 @@ fn damaged_code_is_made_anew(case: &Case) {
 }
 
 /// A root file system with the guest as a module of its own content.
-fn guest_of(case: &Case, content: &str) -> PathBuf {
+pub fn guest_of(case: &Case, content: &str) -> PathBuf {
     let folder = case.folder(content);
     let root = shim_test::bundle::root_fs(&folder);
-    let guest = root.join("guest");
+    fs::write(root.join("guest"), guest_with(case, content, 0)).expect("the module");
+    root
+}
+
+/// The guest with a custom section of its own, of at least so many bytes.
+pub fn guest_with(case: &Case, content: &str, size: usize) -> Vec<u8> {
     let mut bytes = fs::read(shim_test::paths::guest("guest.wasm")).expect("the guest");
-    // A custom section: id 0, size, a name, of which each test run has another.
+    // Each test run has another name.
     let name = format!(
         "{content}{}{}",
         case.containerd.namespace(),
         std::process::id()
     );
     let name = &name.as_bytes()[..name.len().min(100)];
+    let size = u32::try_from(1 + name.len() + size).expect("short");
+    // Id 0, the size as LEB128 of five bytes, the name, anything.
+    let size_bytes = [0, 7, 14, 21, 28].map(|shift| (size >> shift) as u8 & 0x7f | 0x80);
     bytes.push(0);
-    bytes.push(u8::try_from(name.len() + 1).expect("short"));
+    bytes.extend(&size_bytes[..4]);
+    bytes.push(size_bytes[4] & 0x7f);
     bytes.push(u8::try_from(name.len()).expect("short"));
     bytes.extend(name);
-    fs::write(&guest, bytes).expect("the module");
-    root
+    bytes.resize(bytes.len() + size as usize - 1 - name.len(), 0);
+    bytes
 }
 
 /// The guard pages of native code, and what a guest sees of them.

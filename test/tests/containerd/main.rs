@@ -7,12 +7,14 @@
 mod aot;
 mod artifacts;
 mod basic;
+mod cache;
 mod cleanup;
 mod confinement;
 mod control;
 mod deploy;
 mod errors;
 mod exec;
+mod figures;
 mod hygiene;
 mod imports;
 mod install;
@@ -26,6 +28,7 @@ mod native;
 mod network;
 mod open_files;
 mod outputs;
+mod own_cgroup;
 mod pack;
 mod pods;
 mod programs;
@@ -79,6 +82,9 @@ const SUITES: &[&[suite::Test]] = &[
     hygiene::TESTS,
     security::TESTS,
     aot::TESTS,
+    cache::TESTS,
+    own_cgroup::TESTS,
+    figures::TESTS,
 ];
 
 fn main() {

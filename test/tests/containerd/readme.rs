@@ -99,7 +99,7 @@ fn readme(case: &Case) {
     demo::prepare();
     // Of the others, one is run by the tests of Docker, one by those of Kubernetes;
     // the rest change the machine.
-    let page = Page::read(case, README, 4, 10);
+    let page = Page::read(case, README, 5, 11);
     let image = page.run(0, &["demo"]);
     assert!(image.contains("greets 3 guests"), "{image}");
     assert!(
@@ -123,6 +123,16 @@ fn readme(case: &Case) {
         artifact.ends_with("math\ngreeter 100\napp 103\nhello 142\n"),
         "{artifact}"
     );
+    cache_commands(&page, 4);
+}
+
+fn cache_commands(page: &Page<'_>, block: usize) {
+    let cache = page.run(block, &[]);
+    let [head, .., removed, _] = &cache.lines().collect::<Vec<_>>()[..] else {
+        panic!("{cache}");
+    };
+    assert!(head.starts_with("MODULE "), "{cache}");
+    assert!(removed.starts_with("removed "), "{cache}");
 }
 
 /// No Job is there that is compared with nothing.

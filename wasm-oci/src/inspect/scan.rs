@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 use oci::{Format, MAGIC_LEN};
 use oci_spec::image::Digest;
 use ruzstd::decoding::StreamingDecoder;
+use tar::EntryType;
 
 use super::archive::compression;
 use super::report::Module;
@@ -46,18 +47,21 @@ pub fn layer(
     problems: &mut Vec<String>,
 ) -> Result<Scanned, String> {
     let mut raw = Hashed::new(BufReader::with_capacity(1 << 16, bytes));
-    let mut head = Vec::new();
-    (&mut raw).take(4).read_to_end(&mut head).map_err(text)?;
-    let how = compression(&head);
-    let stream = head.as_slice().chain(&mut raw);
-    let diff_id = match how {
-        Some("gzip") => unpacked(MultiGzDecoder::new(stream), modules, problems),
-        Some(_) => {
-            let decoder = StreamingDecoder::new(stream).map_err(|error| error.to_string())?;
-            unpacked(decoder, modules, problems)
+    let mut own = Modules::new();
+    let diff_id = unpack(&mut raw, &mut |entry| {
+        let found = match entry.kind.is_file() {
+            true => module(entry.bytes, entry.path, problems).map_err(text)?,
+            false => None,
+        };
+        hide(modules, entry.path, entry.kind.is_dir());
+        own.remove(entry.path);
+        own.extend(found.map(|module| (entry.path.to_owned(), module)));
+        match own.len() > MODULES {
+            true => Err(format!("it has more than {MODULES} modules")),
+            false => Ok(()),
         }
-        None => unpacked(stream, modules, problems),
-    }?;
+    })?;
+    modules.extend(own);
     if io::copy(&mut raw, &mut io::sink()).map_err(text)? > 0 {
         return Err("it goes on after its end, as zstd with several frames does".into());
     }
@@ -65,38 +69,66 @@ pub fn layer(
     Ok(Scanned { digest, diff_id })
 }
 
-fn unpacked(
-    stream: impl Read,
-    modules: &mut Modules,
-    problems: &mut Vec<String>,
-) -> Result<Digest, String> {
+/// Hands the files of a layer on, by the paths that they come to lie at.
+pub fn files(
+    bytes: impl Read,
+    take: &mut dyn FnMut(&Path, &mut dyn Read) -> io::Result<()>,
+) -> Result<(), String> {
+    let mut raw = BufReader::with_capacity(1 << 16, bytes);
+    let diff_id = unpack(&mut raw, &mut |entry| match entry.kind.is_file() {
+        true => take(entry.path, entry.bytes).map_err(text),
+        false => Ok(()),
+    });
+    diff_id.map(drop)
+}
+
+/// What lies at one path of a layer.
+struct Entry<'a> {
+    path: &'a Path,
+    kind: EntryType,
+    bytes: &'a mut dyn Read,
+}
+
+/// What is done with each entry.
+type Visit<'a> = dyn FnMut(Entry<'_>) -> Result<(), String> + 'a;
+
+/// Unpacks a layer, however it is compressed; returns the digest of what it
+/// unpacks to.
+fn unpack(bytes: &mut impl Read, visit: &mut Visit<'_>) -> Result<Digest, String> {
+    let mut head = Vec::new();
+    bytes.take(4).read_to_end(&mut head).map_err(text)?;
+    let how = compression(&head);
+    let stream = head.as_slice().chain(bytes);
+    match how {
+        Some("gzip") => unpacked(MultiGzDecoder::new(stream), visit),
+        Some(_) => {
+            let decoder = StreamingDecoder::new(stream).map_err(|error| error.to_string())?;
+            unpacked(decoder, visit)
+        }
+        None => unpacked(stream, visit),
+    }
+}
+
+fn unpacked(stream: impl Read, visit: &mut Visit<'_>) -> Result<Digest, String> {
     let mut stream = Hashed::new(stream.take(LAYER_LIMIT));
     let budget = Rc::new(Cell::new(HEADER_LIMIT));
     let mut archive = tar::Archive::new(Metered {
         inner: &mut stream,
         budget: Rc::clone(&budget),
     });
-    let mut own = Modules::new();
     for entry in archive.entries().map_err(text)? {
         let mut entry = entry.map_err(text)?;
         budget.set(u64::MAX);
         let path = normal(&entry.path().map_err(text)?);
-        let kind = entry.header().entry_type();
-        let found = match kind.is_file() {
-            true => module(&mut entry, &path, problems).map_err(text)?,
-            false => None,
-        };
+        visit(Entry {
+            path: &path,
+            kind: entry.header().entry_type(),
+            bytes: &mut entry,
+        })?;
         io::copy(&mut entry, &mut io::sink()).map_err(text)?;
         budget.set(HEADER_LIMIT);
-        hide(modules, &path, kind.is_dir());
-        own.remove(&path);
-        own.extend(found.map(|module| (path, module)));
-        if own.len() > MODULES {
-            return Err(format!("it has more than {MODULES} modules"));
-        }
     }
     drop(archive);
-    modules.extend(own);
     io::copy(&mut stream, &mut io::sink()).map_err(text)?;
     let (rest, digest, _) = stream.finish();
     match rest.limit() {
@@ -107,18 +139,21 @@ fn unpacked(
 
 /// The module that an entry is, if it is one.
 fn module(
-    entry: &mut impl Read,
+    entry: &mut dyn Read,
     path: &Path,
     problems: &mut Vec<String>,
 ) -> io::Result<Option<Module>> {
     let mut bytes = Vec::new();
-    entry.take(MAGIC_LEN as u64).read_to_end(&mut bytes)?;
+    let mut entry = entry;
+    (&mut entry)
+        .take(MAGIC_LEN as u64)
+        .read_to_end(&mut bytes)?;
     let format = Format::of(&bytes);
     if matches!(format, Format::Native | Format::Unknown) {
         return Ok(None);
     }
-    entry.take(MODULE_LIMIT).read_to_end(&mut bytes)?;
-    let rest = io::copy(entry, &mut io::sink())?;
+    (&mut entry).take(MODULE_LIMIT).read_to_end(&mut bytes)?;
+    let rest = io::copy(&mut entry, &mut io::sink())?;
     let path = path.to_string_lossy().into_owned();
     if rest > 0 {
         problems.push(format!("{path} is too large to be looked into"));

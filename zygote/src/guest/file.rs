@@ -1,6 +1,6 @@
 use std::fs::File;
-use std::io::{BufReader, Error, ErrorKind, Read, Seek};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{BufReader, Error, ErrorKind, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use oci::{Budget, MAGIC_LEN, Sections};
@@ -33,21 +33,62 @@ pub fn head(file: &mut File, path: &Path) -> Result<Vec<u8>, String> {
     read(file, MAGIC_LEN as u64, path)
 }
 
-/// All bytes of a module, if the budget has what it needs, which is taken from
-/// it. An error is one sentence for the user.
-pub fn module(mut file: File, path: &Path, budget: &mut Budget) -> Result<Vec<u8>, String> {
-    let outline = |file: &mut File| {
-        let length = file.metadata()?.len();
-        let sections = Sections::read(&mut BufReader::new(&mut *file), length)?;
-        file.rewind()?;
-        Ok(sections)
-    };
-    let sections = outline(&mut file).map_err(|error| describe(&error, path))?;
-    budget
-        .take(&path.display().to_string(), &sections)
-        .map_err(|error| error.to_string())?;
-    // No more than was allowed, should the file grow meanwhile.
-    read(&mut file, sections.length, path)
+/// A module that the budget has room for: what it needs is taken from there.
+///
+/// It is read by place, as who makes native code of it reads the same open file,
+/// which has one position.
+#[derive(Debug)]
+pub struct Module<'a> {
+    file: &'a File,
+    path: &'a Path,
+    /// No more is read, should the file grow meanwhile.
+    length: u64,
+}
+
+impl<'a> Module<'a> {
+    /// An error is one sentence for the user.
+    pub fn new(file: &'a File, path: &'a Path, budget: &mut Budget) -> Result<Self, String> {
+        let length = file.metadata().map(|metadata| metadata.len());
+        let sections = length
+            .and_then(|length| Sections::read(&mut BufReader::new(file), length))
+            .map_err(|error| describe(&error, path))?;
+        budget
+            .take(&path.display().to_string(), &sections)
+            .map_err(|error| error.to_string())?;
+        let length = sections.length;
+        Ok(Self { file, path, length })
+    }
+
+    /// From its beginning, piece by piece.
+    pub fn reader(&self) -> impl Read {
+        let whole = Placed {
+            file: self.file,
+            place: 0,
+        };
+        whole.take(self.length)
+    }
+
+    /// All of it. An error is one sentence for the user.
+    pub fn bytes(&self) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        self.reader()
+            .read_to_end(&mut bytes)
+            .map_err(|error| describe(&error, self.path))?;
+        Ok(bytes)
+    }
+}
+
+struct Placed<'a> {
+    file: &'a File,
+    place: u64,
+}
+
+impl Read for Placed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read_at(buffer, self.place)?;
+        self.place += count as u64;
+        Ok(count)
+    }
 }
 
 fn read(file: &mut File, limit: u64, path: &Path) -> Result<Vec<u8>, String> {

@@ -1,10 +1,14 @@
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 
 use ipc::{Channel, FromLibrary, ToLibrary};
 
 use super::module::version;
+
+/// How many bytes of a module are read at once.
+const PIECE: usize = 128 << 10;
 
 /// The shim's store of native code, asked for a module before that is loaded.
 /// The guest can't reach the store itself; it gets a file.
@@ -15,34 +19,45 @@ impl Library {
         Self(connection.map(Channel::from))
     }
 
-    /// Native code for these bytes of a module, if there is any. The shim may
-    /// have it made from the file for the next time.
-    pub fn native(&self, bytes: &[u8], file: &File) -> Option<OwnedFd> {
+    /// Whether there is anybody to ask.
+    pub fn is_open(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Native code for this key, if there is any. The shim may have it made from
+    /// the module's file for the next time.
+    pub fn native(&self, key: &str, file: &File) -> Option<OwnedFd> {
         let channel = self.0.as_ref()?;
-        let key = key(bytes);
-        channel
-            .send(&ToLibrary::Find { key }, &[file.as_fd()])
-            .ok()?;
+        let find = ToLibrary::Find { key: key.into() };
+        channel.send(&find, &[file.as_fd()]).ok()?;
         match channel.recv::<FromLibrary>().ok()? {
             (FromLibrary::Found, fds) => fds.into_iter().next(),
             (FromLibrary::Missing, _) => None,
         }
     }
 
-    /// What was found for these bytes can't be used.
-    pub fn discard(&self, bytes: &[u8]) {
+    /// What was found for this key can't be used.
+    pub fn discard(&self, key: &str) {
         if let Some(channel) = &self.0 {
-            let key = key(bytes);
             // Found again next time, and discarded again.
-            let _ = channel.send(&ToLibrary::Discard { key }, &[]);
+            let _ = channel.send(&ToLibrary::Discard { key: key.into() }, &[]);
         }
     }
 }
 
 /// What native code is for: a module's content, on such a CPU, in such a
-/// WasmEdge.
-fn key(bytes: &[u8]) -> String {
-    format!("{}-{}", platform(), blake3::hash(bytes).to_hex())
+/// WasmEdge. The bytes are read piece by piece: most of the time that it takes
+/// to have all in memory goes into getting that.
+pub fn key(mut module: impl Read) -> std::io::Result<String> {
+    let mut content = blake3::Hasher::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        match module.read(&mut piece)? {
+            0 => break,
+            count => content.update(&piece[..count]),
+        };
+    }
+    Ok(format!("{}-{}", platform(), content.finalize().to_hex()))
 }
 
 /// The part of a key that is the same for all modules; found out once, in the

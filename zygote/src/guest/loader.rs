@@ -9,7 +9,7 @@ use wasmedge_sdk::config::Config;
 
 use super::file;
 use super::host_proc::HostProc;
-use super::library::Library;
+use super::library::{Library, key};
 use super::module::Module;
 use crate::trace;
 
@@ -51,24 +51,37 @@ impl<'a> Loader<'a> {
         file: File,
         budget: &mut Budget,
     ) -> Result<Module, String> {
-        let again = file
-            .try_clone()
-            .map_err(|error| file::describe(&error, path))?;
-        let bytes = file::module(file, path, budget)?;
-        trace::done("module read");
-        if has_proc()
-            && let Some(code) = self.library.native(&bytes, &again)
-        {
-            match self.load_code(configs, path, code) {
-                Some(module) => {
-                    trace::done("native code loaded");
-                    return Ok(module);
-                }
-                None => self.library.discard(&bytes),
-            }
+        let source = file::Module::new(&file, path, budget)?;
+        if let Some(module) = self.load_native(configs, path, &source, &file) {
+            return Ok(module);
         }
+        let bytes = source.bytes()?;
+        trace::done("module read");
         let module = Module::load(configs.interpreted, path, &bytes);
         trace::done("module loaded");
+        module
+    }
+
+    /// Native code of the module, if there is some that can be used.
+    fn load_native(
+        &self,
+        configs: Configs<'_>,
+        path: &Path,
+        source: &file::Module<'_>,
+        file: &File,
+    ) -> Option<Module> {
+        if !self.library.is_open() || !has_proc() {
+            return None;
+        }
+        // What can't be read fails when it is interpreted, with a sentence.
+        let key = key(source.reader()).ok()?;
+        trace::done("module hashed");
+        let code = self.library.native(&key, file)?;
+        let module = self.load_code(configs, path, code);
+        if module.is_none() {
+            self.library.discard(&key);
+        }
+        trace::done("native code loaded");
         module
     }
 

@@ -37,6 +37,7 @@ pub use artifact::Artifact;
 use host_proc::HostProc;
 pub use job::warm_up;
 use library::Library;
+pub use library::key;
 use loader::Loader;
 pub use module::version as wasmedge_version;
 use parent::Parent;
