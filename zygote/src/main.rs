@@ -11,6 +11,7 @@ mod fds;
 mod fork;
 mod guest;
 mod launcher;
+mod lighten;
 mod own_cgroup;
 mod reaper;
 mod spare;

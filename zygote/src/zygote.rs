@@ -16,7 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::own_cgroup::OwnCgroup;
 use crate::reaper::Reaper;
 use crate::spare::Spare;
-use crate::{fds, fork, guest, launcher, title};
+use crate::{fds, fork, guest, launcher, lighten, title};
 
 /// How long a zygote without shims stays for the next one.
 const IDLE: Duration = Duration::from_secs(10);
@@ -61,6 +61,7 @@ pub fn serve(path: &Path) -> Result<()> {
         name,
     };
     guest::warm_up();
+    lighten::lighten_children();
     fds::quiet()?;
     loop {
         zygote.serve_until_idle()?;

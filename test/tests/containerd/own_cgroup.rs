@@ -38,7 +38,10 @@ fn end_of_a_pod_spares_the_zygote(case: &Case) {
         fs::create_dir_all(folder).expect("a cgroup");
     }
     let containerd = containerd_in(case, &folders);
-    let mut live = Run::new(&containerd, "a").guest(["sleep"]).start();
+    // `ctr` leaves them there when it fails.
+    let fifos = case.folder("fifos").to_string_lossy().into_owned();
+    let run = Run::new(&containerd, "a").flags(["--fifo-dir", &fifos]);
+    let mut live = run.guest(["sleep"]).start();
     live.expect_line("ready");
     let (guest, _) = containerd.ctr.status("a").expect("the task");
     let parent = || processes::parent(guest).expect("a parent");
