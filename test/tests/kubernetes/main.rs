@@ -9,14 +9,11 @@
 mod commands;
 mod examples;
 mod harness;
+mod installer;
 mod jobs;
 mod life;
-#[path = "../cri/harness/network.rs"]
-mod network;
 mod pods;
 mod probes;
-#[path = "../cri/readme.rs"]
-mod readme;
 mod resources;
 mod restarts;
 mod scheduling;
@@ -45,6 +42,7 @@ const SUITES: &[&[Test<Case>]] = &[
     services::TESTS,
     scheduling::TESTS,
     restarts::TESTS,
+    installer::TESTS,
 ];
 
 /// What kubelet needs, in the first version that has it.
