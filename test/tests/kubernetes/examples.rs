@@ -19,7 +19,7 @@ const SRV: &str = "/srv/job";
 fn import(case: &Case, module: &Path, flags: &[&str]) {
     let archive = case.folder("archives").join("image.tar");
     packer::pack(module, &archive, flags);
-    case.cluster.import(&archive, ("wasi", "wasm"));
+    case.cluster.ctr().import(&archive, ("wasi", "wasm"));
 }
 
 /// Applies a file, and waits for the end of its Job.

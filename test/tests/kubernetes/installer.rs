@@ -50,7 +50,7 @@ fn import_image(case: &Case) {
     let mut command = Command::new(script);
     command.arg(&archive);
     command::output(command, shim_test::ctr::LIMIT * 3).success();
-    case.cluster.import(&archive, ("linux", "amd64"));
+    case.cluster.ctr().import(&archive, ("linux", "amd64"));
 }
 
 /// Waits for the pod of a DaemonSet, and says what it logged if that does not come.

@@ -6,6 +6,7 @@
 //! With `TEST_RUNTIME=io.containerd.runc.v2` those that hold for any runtime run
 //! against runc, to check the tests themselves.
 
+mod artifacts;
 mod commands;
 mod examples;
 mod harness;
@@ -37,6 +38,7 @@ const SUITES: &[&[Test<Case>]] = &[
     examples::TESTS,
     commands::TESTS,
     streams::TESTS,
+    artifacts::TESTS,
     pods::TESTS,
     probes::TESTS,
     services::TESTS,

@@ -1,9 +1,10 @@
 //! The whole: what the tests of one version share.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use shim_test::ctr::Ctr;
 use shim_test::versions::Version;
 use shim_test::{cri, paths};
 
@@ -89,10 +90,9 @@ impl Cluster {
         self.node().containerd.version.clone()
     }
 
-    /// Gives the node an image for this platform.
-    pub fn import(&self, archive: &Path, platform: (&str, &str)) {
-        let ctr = self.node().containerd.ctr.clone();
-        ctr.import(archive, platform);
+    /// `ctr` for the node's pods.
+    pub fn ctr(&self) -> Ctr {
+        self.node().containerd.ctr.clone()
     }
 
     /// Ends kubelet and starts it again.
