@@ -34,10 +34,10 @@ pub enum Error {
     #[error("process.cwd {0:?} is not an absolute path")]
     RelativeCwd(PathBuf),
     #[error(
-        "{0} asks for an SELinux label, which this runtime can't apply yet; \
-         set enable_selinux = false in containerd's configuration, or run without a label"
+        "the mount at {} asks for id mappings, which this runtime can't apply: give the files of its \
+         source to the mapped user (chown), and leave the mappings out", .0.display()
     )]
-    Selinux(&'static str),
+    IdMappedMount(PathBuf),
     #[error("the mount of {} has an empty destination: say where in the container", source_path.display())]
     NoDestination { source_path: PathBuf },
     #[error(

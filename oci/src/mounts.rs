@@ -48,13 +48,26 @@ pub fn is_bind(mount: &Mount) -> bool {
 
 /// What no container can be made with.
 pub(crate) fn check(mounts: Option<&[Mount]>) -> Result<()> {
-    let mut mounts = mounts.unwrap_or_default().iter();
-    match mounts.find(|mount| mount.destination().as_os_str().is_empty()) {
-        None => Ok(()),
-        Some(mount) => Err(Error::NoDestination {
-            source_path: mount.source().clone().unwrap_or_default(),
-        }),
+    for mount in mounts.unwrap_or_default() {
+        if mount.destination().as_os_str().is_empty() {
+            return Err(Error::NoDestination {
+                source_path: mount.source().clone().unwrap_or_default(),
+            });
+        }
+        if is_id_mapped(mount) {
+            return Err(Error::IdMappedMount(mount.destination().clone()));
+        }
     }
+    Ok(())
+}
+
+/// libcontainer would leave the mappings out without a word, and the files
+/// would be nobody's.
+fn is_id_mapped(mount: &Mount) -> bool {
+    let mut options = mount.options().iter().flatten();
+    let mappings = [mount.uid_mappings(), mount.gid_mappings()];
+    options.any(|option| matches!(option.as_str(), "idmap" | "ridmap"))
+        || mappings.into_iter().flatten().any(|list| !list.is_empty())
 }
 
 #[cfg(test)]
@@ -71,6 +84,19 @@ mod tests {
         assert!(check(Some(&mounts("/x"))).is_ok());
         let error = check(Some(&mounts(""))).unwrap_err().to_string();
         assert!(error.contains("/data"), "{error}");
+    }
+
+    #[test]
+    fn mappings_of_a_mount_are_refused() {
+        for asks in [
+            r#""options":["rbind","ridmap"]"#,
+            r#""uidMappings":[{"containerID":0,"hostID":9,"size":1}]"#,
+        ] {
+            let mount = format!(r#"[{{"destination":"/x","source":"/data",{asks}}}]"#);
+            let mounts: Vec<Mount> = serde_json::from_str(&mount).unwrap();
+            let error = check(Some(&mounts)).unwrap_err().to_string();
+            assert!(error.contains("/x"), "{error}");
+        }
     }
 
     const MOUNTINFO: &str = "\

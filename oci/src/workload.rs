@@ -20,6 +20,8 @@ pub struct Workload {
     pub cwd: PathBuf,
     /// `process.apparmorProfile`, if there is one to apply.
     pub apparmor_profile: Option<String>,
+    /// `process.selinuxLabel`, if there is one to apply.
+    pub selinux_label: Option<String>,
     /// `process.terminal`.
     pub terminal: bool,
     /// The folders a Wasm guest finds open.
@@ -50,16 +52,13 @@ impl Workload {
         if !cwd.is_absolute() {
             return Err(Error::RelativeCwd(cwd));
         }
-        refuse_selinux(spec, process)?;
         mounts::check(spec.mounts().as_deref())?;
         Ok(Self {
             args,
             env,
             cwd,
-            apparmor_profile: process
-                .apparmor_profile()
-                .clone()
-                .filter(|profile| !profile.is_empty()),
+            apparmor_profile: given(process.apparmor_profile()),
+            selinux_label: given(process.selinux_label()),
             terminal: process.terminal().unwrap_or_default(),
             preopens: preopens(spec.mounts().as_deref()),
             wishes: Wishes::from_annotations(spec.annotations().as_ref())?,
@@ -140,24 +139,9 @@ impl Workload {
     }
 }
 
-/// libcontainer takes SELinux labels and does nothing with them: a container
-/// that is to be confined by one must not run without.
-fn refuse_selinux(spec: &Spec, process: &Process) -> Result<()> {
-    let linux = spec.linux().as_ref();
-    let labels = [
-        ("process.selinuxLabel", process.selinux_label().as_deref()),
-        (
-            "linux.mountLabel",
-            linux.and_then(|linux| linux.mount_label().as_deref()),
-        ),
-    ];
-    match labels
-        .iter()
-        .find(|(_, label)| label.is_some_and(|label| !label.is_empty()))
-    {
-        Some((field, _)) => Err(Error::Selinux(field)),
-        None => Ok(()),
-    }
+/// An empty text is how some say that there is none.
+fn given(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| !text.is_empty())
 }
 
 /// Zero and below is how some say that there is no limit.
@@ -298,8 +282,6 @@ mod tests {
             workload(r#"{"cwd":"work","args":["a"]}"#),
             Err(Error::RelativeCwd(_))
         ));
-        let label = workload(r#"{"cwd":"/","args":["a"],"selinuxLabel":"u:r:t:s0"}"#).unwrap_err();
-        assert!(label.to_string().contains("process.selinuxLabel"));
         let nul = workload(r#"{"cwd":"/","args":["a","b\u0000c"]}"#).unwrap_err();
         assert!(nul.to_string().contains("NUL"));
     }

@@ -28,6 +28,7 @@ pub mod leak;
 pub mod live;
 pub mod memory;
 pub mod mounts;
+pub mod native_code;
 pub mod network;
 pub mod node;
 pub mod packer;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -59,9 +59,12 @@ impl Live {
 
     /// Waits for the next line of output.
     pub fn line(&mut self) -> String {
-        self.lines.recv_timeout(ctr::LIMIT).unwrap_or_else(|_| {
-            drop(self.child.kill());
-            let output = self.end(Duration::from_secs(1));
+        self.lines.recv_timeout(ctr::LIMIT).unwrap_or_else(|error| {
+            // One whose output has ended is about to end.
+            if error == RecvTimeoutError::Timeout {
+                drop(self.child.kill());
+            }
+            let output = self.end(ctr::LIMIT);
             panic!("no further line: {}", output.describe())
         })
     }

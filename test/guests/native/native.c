@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,6 +51,12 @@ int main(int argc, char **argv) {
         /* Leaves a child that says its pid and has the output open. */
         if (fork() == 0) for (printf("%d\n", getpid()), fflush(stdout);;) pause();
         sleep(1);
+    } else if (!strcmp(job, "size")) {
+        /* Tells the terminal's size each time that a line comes. */
+        struct winsize size;
+        puts("ready"); fflush(stdout);
+        for (char line[64]; fgets(line, sizeof line, stdin); fflush(stdout))
+            if (ioctl(0, TIOCGWINSZ, &size) == 0) printf("%d %d\n", size.ws_row, size.ws_col);
     } else if (!strcmp(job, "sleep")) {
         /* Handles nothing: as pid 1 of a namespace it ignores SIGTERM. */
         puts("ready"); fflush(stdout);

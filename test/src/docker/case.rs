@@ -55,7 +55,8 @@ impl Case {
         line
     }
 
-    fn guest_line(&self, suffix: &str, flags: &[&str], args: &[&str]) -> Vec<String> {
+    /// The whole of it, with the guest's image and the program's arguments.
+    pub fn guest_line(&self, suffix: &str, flags: &[&str], args: &[&str]) -> Vec<String> {
         let image = if paths::runs_wasm() {
             guest_image::WASI
         } else {

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -40,8 +41,24 @@ pub struct Docker {
 impl Docker {
     /// Starts both, waits until dockerd serves, and loads the guest's image.
     pub fn start(version: &Version) -> Self {
+        Self::launch(version, &format!("docker-{}", version.name), json!({}))
+    }
+
+    /// The same beside another, without networks, and with further settings.
+    pub fn apart(version: &Version, name: &str, mut settings: Value) -> Self {
+        for (setting, value) in [
+            ("bridge", json!("none")),
+            ("iptables", json!(false)),
+            ("ip6tables", json!(false)),
+        ] {
+            settings[setting] = value;
+        }
+        Self::launch(version, &format!("{name}-{}", version.name), settings)
+    }
+
+    fn launch(version: &Version, name: &str, settings: Value) -> Self {
         let options = containerd::Options {
-            name: format!("docker-{}", version.name),
+            name: name.into(),
             shim_bin: paths::shim_tree().join("bin"),
             wrapper: Vec::new(),
             cri: None,
@@ -49,30 +66,32 @@ impl Docker {
         let containerd = Containerd::bare(&version.containerd, &options);
         let folder = containerd.folder().join("docker");
         fs::create_dir(&folder).expect("a folder in the sandbox's /run");
-        fs::write(folder.join("daemon.json"), daemon_json(&folder).to_string())
-            .expect("dockerd's configuration");
+        let settings = daemon_json(&folder, settings).to_string();
+        fs::write(folder.join("daemon.json"), settings).expect("dockerd's configuration");
         symlink(
             version.folder.join("cli-plugins"),
             folder.join("cli-plugins"),
         )
         .expect("the client's plugins");
-        let mut process = spawn(version, &containerd, &folder);
-        let (ready, wait) = mpsc::channel();
-        let stderr = process.stderr.take().expect("piped");
-        containerd::follow(stderr, folder.join("log"), "API listen on", ready);
         let docker = Self {
             version: version.clone(),
-            process,
+            process: boot(version, &containerd, &folder),
             folder,
             containerd,
         };
-        assert!(
-            wait.recv_timeout(START_LIMIT).is_ok(),
-            "dockerd did not start:\n{}",
-            containerd::log_tail(&docker.folder)
-        );
         docker.load_guest();
         docker
+    }
+
+    /// Ends dockerd as a crash does; containerd and what it runs go on.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("our own child");
+        self.process.wait().expect("our own child");
+    }
+
+    /// Starts dockerd again, on what it has left, after its end.
+    pub fn restart(&mut self) {
+        self.process = boot(&self.version, &self.containerd, &self.folder);
     }
 
     fn load_guest(&self) {
@@ -156,6 +175,8 @@ impl Drop for Docker {
         if !in_time {
             eprintln!("dockerd {} did not end at SIGTERM", self.version.name);
         }
+        // One that would find its containers again keeps this; others have not.
+        let _ = rustix::mount::unmount(self.folder.join("data"), UnmountFlags::DETACH);
         if let Ok(keep) = std::env::var("SHIM_TEST_LOGS") {
             let copy = Path::new(&keep).join(format!("dockerd-{}.log", self.version.name));
             drop(fs::copy(self.folder.join("log"), copy));
@@ -164,17 +185,31 @@ impl Drop for Docker {
 }
 
 /// As the README says, with a shim by a name that PATH has not.
-fn daemon_json(folder: &Path) -> Value {
+fn daemon_json(folder: &Path, mut settings: Value) -> Value {
     let shim = folder.join("containerd-shim-offpath-v1");
     symlink(
         paths::shim_tree().join("bin/containerd-shim-wasm-v1"),
         &shim,
     )
     .expect("a link to the shim");
-    json!({
-        "features": {"containerd-snapshotter": true},
-        "runtimes": {OFF_PATH: {"runtimeType": shim}},
-    })
+    settings["features"] = json!({"containerd-snapshotter": true});
+    settings["runtimes"] = json!({OFF_PATH: {"runtimeType": shim}});
+    settings
+}
+
+/// Starts dockerd, and returns when it serves.
+fn boot(version: &Version, containerd: &Containerd, folder: &Path) -> Child {
+    let mut process = spawn(version, containerd, folder);
+    let (ready, wait) = mpsc::channel();
+    let stderr = process.stderr.take().expect("piped");
+    containerd::follow(stderr, folder.join("log"), "API listen on", ready);
+    if wait.recv_timeout(START_LIMIT).is_err() {
+        // Or it would be left.
+        drop(process.kill());
+        drop(process.wait());
+        panic!("dockerd did not start:\n{}", containerd::log_tail(folder));
+    }
+    process
 }
 
 fn spawn(version: &Version, containerd: &Containerd, folder: &Path) -> Child {

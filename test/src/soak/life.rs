@@ -1,4 +1,4 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use fastrand::Rng;
 
@@ -166,6 +166,22 @@ impl Lane {
         let mut command = self.ctr.command();
         command.args(self.run(id, &[GUEST, "sleep"]));
         let mut live = Live::piped(command, id.into());
+        let lived = catch_unwind(AssertUnwindSafe(|| self.use_up(id, &mut live, shared)));
+        match lived {
+            Ok(code) => live.finish(ctr::LIMIT).expect_code(code),
+            Err(panic) => {
+                // A `ctr` that is killed in its Delete leaves containerd with a
+                // task that its shim has no more.
+                self.ctr.kill(id, "SIGKILL");
+                live.finish(ctr::LIMIT);
+                resume_unwind(panic)
+            }
+        };
+    }
+
+    /// Works with a container that runs, then ends it; returns the exit code to
+    /// expect.
+    fn use_up(&mut self, id: &str, live: &mut Live, shared: &Shared) -> i32 {
         live.expect_line("ready");
         for number in 0..self.random.u32(0..4) {
             self.step(id, number);
@@ -177,7 +193,7 @@ impl Lane {
             .expect("three");
         self.ctr.kill(id, signal).expect_code(0);
         shared.tally.count("kills");
-        live.finish(ctr::LIMIT).expect_code(code);
+        code
     }
 
     fn step(&mut self, id: &str, number: u32) {

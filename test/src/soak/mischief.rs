@@ -43,13 +43,15 @@ impl Mischief {
         containerd.kill();
         thread::sleep(Duration::from_millis(self.random.u64(0..1000)));
         containerd.restart();
-        shared.tally.count("fault: containerd killed and restarted");
+        shared
+            .tally
+            .fault("fault: containerd killed and restarted", "all");
     }
 
     fn kill_zygote(&self, shared: &Shared) {
         if let Some(zygote) = watch::zygote() {
             kill(zygote);
-            shared.tally.count("fault: zygote killed");
+            shared.tally.fault("fault: zygote killed", "all");
         }
     }
 
@@ -65,7 +67,7 @@ impl Mischief {
         if let Some(id) = words.find(|word| *word == "-id").and_then(|_| words.next()) {
             shared.ruins.add(id);
             kill(shim.pid);
-            shared.tally.count("fault: shim killed");
+            shared.tally.fault("fault: shim killed", id);
         }
     }
 
@@ -86,7 +88,7 @@ impl Mischief {
         if let Some((pid, id)) = found {
             shared.ruins.add(&id);
             kill(pid);
-            shared.tally.count("fault: launcher killed");
+            shared.tally.fault("fault: launcher killed", &id);
         }
     }
 
@@ -104,7 +106,7 @@ impl Mischief {
         if let Some(id) = id.filter(|id| !id.contains("anchor")) {
             shared.ruins.add(&id);
             kill(guest.pid);
-            shared.tally.count("fault: guest killed");
+            shared.tally.fault("fault: guest killed", &id);
         }
     }
 

@@ -2,33 +2,23 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use shim_test::case::Case;
 use shim_test::guest_image::GUEST;
+use shim_test::native_code::{STORE, code_of};
 use shim_test::run::Run;
-use shim_test::{ctr, processes, wait};
+use shim_test::{ctr, wait};
 
 crate::tests! {
     any: ;
     wasm: compiled_and_used, damaged_code_is_made_anew, compiled_traps, policy_is_checked, compiled_in_the_background
 }
 
-const STORE: &str = "/var/lib/containerd-shim-wasm/cache";
 pub const WAIT: [&str; 2] = ["--annotation", "io.containerd.wasm.aot=wait"];
 /// A compiler may share two CPUs with other tests.
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// The native code of the store that a process has mapped to run.
-pub fn code_of(pid: u32) -> Option<PathBuf> {
-    let maps = fs::read_to_string(processes::proc(pid).join("maps")).expect("maps");
-    let line = maps
-        .lines()
-        .find(|line| line.contains("r-xp") && line.contains("/cache/"))?;
-    let name = Path::new(line.split_whitespace().last()?).file_name()?;
-    Some(Path::new(STORE).join(name))
-}
 
 /// What a guest has mapped that sleeps in a container of this run.
 pub fn code_of_sleeping(case: &Case, run: Run<'_>, guest: &str) -> Option<PathBuf> {

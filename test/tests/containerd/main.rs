@@ -36,6 +36,7 @@ mod service;
 mod signals;
 mod stdio;
 mod suite;
+mod user_namespaces;
 
 use std::process::exit;
 
@@ -58,6 +59,7 @@ const SUITES: &[&[suite::Test]] = &[
     signals::TESTS,
     errors::TESTS,
     mounts::TESTS,
+    user_namespaces::TESTS,
     open_files::TESTS,
     pack::TESTS,
     artifacts::TESTS,

@@ -10,6 +10,7 @@ mod life;
 mod network;
 mod readme;
 mod resources;
+mod restart;
 mod run;
 mod terminal;
 
@@ -26,6 +27,7 @@ const SUITES: &[&[Test<Case>]] = &[
     build::TESTS,
     readme::TESTS,
     life::TESTS,
+    restart::TESTS,
     network::TESTS,
     run::TESTS,
     exec::TESTS,

@@ -5,12 +5,26 @@ use std::fs;
 use shim_test::command;
 use shim_test::docker::{Case, LIMIT, OFF_PATH};
 use shim_test::guest_image::NATIVE;
+use shim_test::native_code;
 
 shim_test::tests! {
     any: run_args, run_of_the_image, run_env, run_workdir, run_exit_code, run_stdin, run_both_streams,
         run_volumes, run_volume_of_a_file, run_named_volume, run_read_only, run_user, run_not_found,
         run_native;
-    wasm: run_shim_off_path, run_init, run_trap, run_outputs
+    wasm: run_shim_off_path, run_init, run_trap, run_outputs, run_native_code
+}
+
+/// Compiled before the start, as an annotation asks for; the next start finds it.
+fn run_native_code(case: &Case) {
+    for policy in ["wait", "background"] {
+        let annotation = format!("io.containerd.wasm.aot={policy}");
+        let name = case.detach(&["--annotation", &annotation], &["sleep"]);
+        let pid = case.inspect(&name, ".State.Pid").parse().expect("a pid");
+        case.follow(&["logs", "--follow", &name])
+            .expect_line("ready");
+        assert!(native_code::code_of(pid).is_some(), "{policy}: interpreted");
+        case.remove(&name);
+    }
 }
 
 fn run_args(case: &Case) {

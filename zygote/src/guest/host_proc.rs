@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{Error, Write};
 use std::os::fd::OwnedFd;
 
+use oci::Workload;
 use rustix::fs::{Mode, OFlags, open, openat};
 
 /// The host's /proc, to be opened before this process gives up its mounts. What
@@ -14,22 +15,46 @@ impl HostProc {
         Ok(Self(open("/proc", flags, Mode::empty())?))
     }
 
-    /// Puts this process under an AppArmor profile now. libcontainer can only
-    /// set what the next execve brings, and none comes before a Wasm guest.
-    pub fn change_profile(&self, profile: &str) -> Result<(), String> {
-        self.ask("current", &format!("changeprofile {profile}"), profile)
+    /// Puts this process under its AppArmor profile and its SELinux label now.
+    /// libcontainer can only set what the next execve brings, and none comes
+    /// before a Wasm guest.
+    pub fn confine_now(&self, workload: &Workload) -> Result<(), String> {
+        if let Some(label) = &workload.selinux_label {
+            self.label("current", label)?;
+        }
+        match &workload.apparmor_profile {
+            Some(profile) => self.profile("current", "changeprofile", profile),
+            None => Ok(()),
+        }
     }
 
-    /// Has the next execve put this process under an AppArmor profile.
-    pub fn profile_on_exec(&self, profile: &str) -> Result<(), String> {
-        self.ask("exec", &format!("exec {profile}"), profile)
+    /// Has the next execve put this process under its SELinux label.
+    pub fn label_on_exec(&self, workload: &Workload) -> Result<(), String> {
+        let label = workload.selinux_label.as_ref();
+        label.map_or(Ok(()), |label| self.label("exec", label))
+    }
+
+    /// Has the next execve put this process under its AppArmor profile.
+    pub fn profile_on_exec(&self, workload: &Workload) -> Result<(), String> {
+        let profile = workload.apparmor_profile.as_ref();
+        profile.map_or(Ok(()), |profile| self.profile("exec", "exec", profile))
+    }
+
+    fn label(&self, attribute: &str, label: &str) -> Result<(), String> {
+        self.write(&format!("thread-self/attr/{attribute}"), label)
+            .map_err(|error| {
+                format!(
+                    "the SELinux label {label:?} (process.selinuxLabel) can't be applied: {error}"
+                )
+            })
     }
 
     /// Where the kernel takes such a wish, the current place first
     /// (proc_pid_attr(5)).
-    fn ask(&self, attribute: &str, wish: &str, profile: &str) -> Result<(), String> {
-        self.write(&format!("thread-self/attr/apparmor/{attribute}"), wish)
-            .or_else(|_| self.write(&format!("thread-self/attr/{attribute}"), wish))
+    fn profile(&self, attribute: &str, verb: &str, profile: &str) -> Result<(), String> {
+        let wish = format!("{verb} {profile}");
+        self.write(&format!("thread-self/attr/apparmor/{attribute}"), &wish)
+            .or_else(|_| self.write(&format!("thread-self/attr/{attribute}"), &wish))
             .map_err(|error| {
                 format!(
                     "the AppArmor profile {profile:?} (process.apparmorProfile) \

@@ -80,30 +80,34 @@ impl Inner {
         capabilities::confine(spec)
             .map_err(|error| format!("capabilities can't be dropped: {error}"))?;
         let loader = Loader::new(&self.library, &self.proc);
-        let Some(added) = &self.added else {
-            return match self.artifact.take() {
-                Some(artifact) => Program::of_artifact(&self.workload, artifact, &loader),
-                None => Program::load(&self.workload, &loader),
-            };
-        };
-        added.launcher.follow()?;
-        if let Some(filter) = &added.seccomp {
-            seccomp::apply(filter)?;
-        }
-        match Program::load(&self.workload, &loader)? {
-            Program::Module(_) if added.shows_kernel => Err(
-                "a WebAssembly module can't be added to a container of a native program: \
-                 it would see the kernel's /proc; run it in a container of its own"
-                    .into(),
-            ),
-            Program::Native(path) => {
-                if let Some(profile) = &self.workload.apparmor_profile {
-                    self.proc.profile_on_exec(profile)?;
-                }
-                Ok(Program::Native(path))
+        if let Some(added) = &self.added {
+            added.launcher.follow()?;
+            if let Some(filter) = &added.seccomp {
+                seccomp::apply(filter)?;
             }
-            program @ Program::Module(_) => Ok(program),
         }
+        let program = match self.artifact.take() {
+            Some(artifact) => Program::of_artifact(&self.workload, artifact, &loader)?,
+            None => Program::load(&self.workload, &loader)?,
+        };
+        match (&program, &self.added) {
+            (Program::Module(_), Some(added)) if added.shows_kernel => {
+                return Err(
+                    "a WebAssembly module can't be added to a container of a native program: \
+                     it would see the kernel's /proc; run it in a container of its own"
+                        .into(),
+                );
+            }
+            (Program::Module(_), _) => {}
+            (Program::Native(_), added) => {
+                self.proc.label_on_exec(&self.workload)?;
+                // libcontainer does it for init.
+                if added.is_some() {
+                    self.proc.profile_on_exec(&self.workload)?;
+                }
+            }
+        }
+        Ok(program)
     }
 }
 

@@ -140,6 +140,7 @@ mod tests {
                 env: Vec::new(),
                 cwd: cwd.clone(),
                 apparmor_profile: None,
+                selinux_label: None,
                 terminal: false,
                 preopens: Vec::new(),
                 wishes: Wishes::default(),

@@ -50,9 +50,7 @@ impl Program {
         given: (File, Vec<Given>),
         loader: &Loader<'_>,
     ) -> Result<Self, String> {
-        if let Some(profile) = &workload.apparmor_profile {
-            loader.proc().change_profile(profile)?;
-        }
+        loader.proc().confine_now(workload)?;
         let job = Job::prepare(workload, program, given, loader)?;
         Ok(Self::Module(Box::new(job)))
     }

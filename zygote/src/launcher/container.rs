@@ -12,7 +12,9 @@ use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::direct::{Direct, Plan};
-use super::{Streams, cgroup_mount, explain, full, hide, keyring, mounts, oom_score};
+use super::{
+    Streams, cgroup_mount, explain, full, hide, keyring, mounts, oom_score, security_modules,
+};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Artifact, Guest, Verdict};
 use crate::trace;
@@ -46,7 +48,7 @@ impl Created {
         let bundle = Bundle::load(&launch.bundle)?;
         let workload = Workload::from_spec(&bundle.spec)?;
         trace::done("config.json");
-        check_apparmor(&workload)?;
+        security_modules::check(&bundle, &workload)?;
         private_folder(&launch.state)?;
         let lock = lock(launch)?;
         if is_alone(connection) {
@@ -259,20 +261,6 @@ fn lock(launch: &Launch) -> Result<File> {
         .context("can't lock the container's state")?;
     write!(file, "{}", std::process::id()).context("can't write the launcher's pid")?;
     Ok(file)
-}
-
-/// libcontainer would fail too, but without a word of AppArmor.
-fn check_apparmor(workload: &Workload) -> Result<()> {
-    let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
-    match &workload.apparmor_profile {
-        Some(profile) if !enabled.is_ok_and(|text| text.starts_with('Y')) => {
-            Err(Error::Guest(format!(
-                "the AppArmor profile {profile:?} (process.apparmorProfile) can't be applied: \
-                 this kernel has no AppArmor, or it is off"
-            )))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Whether the shim has closed its end.
