@@ -139,9 +139,13 @@ fn manifests(_: &Path) {
             name.ends_with(&format!(":{}", env!("CARGO_PKG_VERSION"))),
             "{name}"
         );
-        let mut help = Command::new(paths::shim_tree().join(INSTALLER));
-        help.args([command, "--help"]);
-        command::output(help, Duration::from_secs(10)).success();
+        let probe = &container["startupProbe"]["exec"]["command"];
+        assert_eq!(probe, &json!(["/wasm-node-installer", "ready"]), "{path}");
+        for command in [command, "ready"] {
+            let mut help = Command::new(paths::shim_tree().join(INSTALLER));
+            help.args([command, "--help"]);
+            command::output(help, Duration::from_secs(10)).success();
+        }
     }
     let shim = &documents("runtime-class-manager/shim.yaml")[0];
     assert_eq!(shim["spec"]["runtimeClass"]["handler"], "wasm-v1");
