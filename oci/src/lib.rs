@@ -1,5 +1,5 @@
-//! The OCI side of a container, as pure data: reads `config.json` and says what
-//! to run and what the program may see. No system calls but file reads.
+//! The OCI side of a container: reads `config.json` and says what to run and what
+//! the program may see. No system calls but those that look at files.
 #![forbid(unsafe_code)]
 
 mod annotations;
@@ -7,6 +7,7 @@ pub mod artifact;
 mod bundle;
 mod entrypoint;
 mod error;
+mod files;
 mod format;
 mod imports;
 mod memory;
@@ -20,6 +21,7 @@ pub use annotations::{IMPORT_MODULES, Wishes};
 pub use bundle::Bundle;
 pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};
+pub use files::Files;
 pub use format::{Format, MAGIC_LEN};
 pub use imports::{ImportModule, link_order};
 pub use memory::{Budget, RUNTIME as RUNTIME_MEMORY};

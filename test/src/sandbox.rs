@@ -156,8 +156,14 @@ fn prepare(network: Network) -> io::Result<()> {
 /// Compilers in the background would only disturb: tests of them ask for them.
 fn configure() -> io::Result<()> {
     fs::create_dir_all("/etc/containerd-shim-wasm")?;
-    let direct = env::var("TEST_DIRECT").unwrap_or_else(|_| "true".into());
+    let direct = makes_directly();
     let trace = env::var("TEST_TRACE").unwrap_or_else(|_| "false".into());
     let settings = format!("aot = \"off\"\ndirect = {direct}\ntrace = {trace}\n");
     fs::write("/etc/containerd-shim-wasm/config.toml", settings)
+}
+
+/// Whether the common containers of modules are made without libcontainer's
+/// processes, as `TEST_DIRECT=false` turns off.
+pub fn makes_directly() -> bool {
+    env::var("TEST_DIRECT").map_or(true, |direct| direct != "false")
 }

@@ -32,6 +32,7 @@ mod programs;
 mod readme;
 mod restart;
 mod security;
+mod security_page;
 mod service;
 mod signals;
 mod stdio;
@@ -95,7 +96,7 @@ fn main() {
         trials.extend(shim_test::suite::trials(&instance, tests, &arguments));
         previous = Some(instance);
     }
-    for tests in [pack::ONCE, restart::ONCE, deploy::ONCE] {
+    for tests in [pack::ONCE, restart::ONCE, deploy::ONCE, security_page::ONCE] {
         trials.extend(suite::once(tests));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);

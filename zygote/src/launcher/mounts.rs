@@ -1,20 +1,20 @@
 use std::path::Path;
 
-use oci::Bundle;
 use oci::spec::Mount;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use oci::{Bundle, Files};
+use rustix::fs::{FileType, OFlags, fstat};
 
 /// Looks for what is wrong with the bind mounts of a container that could not
 /// be made; `None` if it finds nothing. Says it in one sentence.
 pub fn explain(bundle: &Bundle) -> Option<String> {
-    let rootfs = bundle.rootfs().ok()?;
+    let files = Files::of(bundle);
     let mounts = bundle.spec.mounts().iter().flatten();
     mounts
         .filter(|mount| oci::is_bind(mount))
-        .find_map(|mount| explain_one(bundle, &rootfs, mount))
+        .find_map(|mount| explain_one(bundle, &files, mount))
 }
 
-fn explain_one(bundle: &Bundle, rootfs: &Path, mount: &Mount) -> Option<String> {
+fn explain_one(bundle: &Bundle, files: &Files<'_>, mount: &Mount) -> Option<String> {
     let source = bundle.path.join(mount.source().as_ref()?);
     let (shown, destination) = (source.display(), mount.destination().display());
     let metadata = match source.metadata() {
@@ -31,7 +31,7 @@ fn explain_one(bundle: &Bundle, rootfs: &Path, mount: &Mount) -> Option<String> 
             ));
         }
     };
-    let there = kind_in(rootfs, mount.destination())?;
+    let there = kind_in(files, mount.destination())?;
     match (metadata.is_dir(), there == FileType::Directory) {
         (true, false) => Some(format!(
             "mount source {shown} is a folder, but {destination} in the container is a file: \
@@ -45,11 +45,8 @@ fn explain_one(bundle: &Bundle, rootfs: &Path, mount: &Mount) -> Option<String> 
     }
 }
 
-/// What lies at a path of the container, whose links lead nowhere outside.
-fn kind_in(rootfs: &Path, path: &Path) -> Option<FileType> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let root = open(rootfs, flags | OFlags::DIRECTORY, Mode::empty()).ok()?;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let place = openat2(&root, path, flags, Mode::empty(), resolve).ok()?;
+/// What lies at a path of the rootfs, below the mounts.
+fn kind_in(files: &Files<'_>, path: &Path) -> Option<FileType> {
+    let place = files.open_in_root(path, OFlags::PATH).ok()?;
     Some(FileType::from_raw_mode(fstat(place).ok()?.st_mode))
 }

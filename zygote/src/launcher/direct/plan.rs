@@ -50,7 +50,7 @@ impl<'a> Plan<'a> {
         }
         let spec = without_views(bundle).filter(is_common)?;
         let rootfs = bundle.rootfs().ok()?;
-        if !is_artifact && !peek::is_module(bundle, &rootfs, workload) {
+        if !is_artifact && !peek::is_module(bundle, workload) {
             return None;
         }
         let process = bundle.spec.process().as_ref()?;
