@@ -235,7 +235,7 @@ mod tests {
         for file in files {
             let text = fs::read_to_string(&file).unwrap();
             assert!(
-                text.starts_with("# Not run on a Kubernetes yet"),
+                text.starts_with("# Run as it is by `make test-kubernetes`"),
                 "{}",
                 file.display()
             );

@@ -13,6 +13,7 @@ pub mod cgroup;
 pub mod command;
 pub mod config;
 pub mod containerd;
+pub mod cri;
 pub mod ctr;
 pub mod demo;
 pub mod docker;

@@ -27,6 +27,8 @@ pub enum Command {
     RunUninstall(Change),
     /// Say what is wrong with this node, and how to mend it
     Doctor(Node),
+    /// Fail until `run` or `run-uninstall` in this pod has done its work: for probes
+    Ready,
     /// Run a program of the node
     #[command(hide = true)]
     OnNode {

@@ -12,7 +12,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::error::{At, Error, Result};
 
-/// Also in deploy/runtimeclass.yaml.
+/// Also in deploy/kustomization.yaml.
 pub const LABEL: &str = "containerd-shim-wasm/installed";
 
 /// Where a pod finds its service account.

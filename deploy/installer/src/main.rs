@@ -13,6 +13,7 @@ mod install;
 mod label;
 mod layout;
 mod processes;
+mod ready;
 mod restart;
 mod state;
 #[cfg(test)]
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             Ok(true) => return ExitCode::FAILURE,
             other => other.map(drop),
         },
+        Command::Ready => ready::ask(ready::NAME),
         Command::OnNode { line } => {
             return ExitCode::from(u8::try_from(host::become_program(&line)).unwrap_or(1));
         }
@@ -118,6 +120,7 @@ fn until_told(what: impl FnOnce() -> Result<()>) -> Result<()> {
         .thread_block()
         .map_err(system("can't block signals"))?;
     what()?;
+    let _ready = ready::tell(ready::NAME);
     signals
         .wait()
         .map(drop)

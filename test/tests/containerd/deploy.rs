@@ -106,9 +106,14 @@ fn documents(path: &str) -> Vec<Value> {
 
 /// What is said in several files is the same.
 fn manifests(_: &Path) {
-    let class = &documents("runtimeclass.yaml")[0];
+    let class = &documents("runtime-class.yaml")[0];
     assert_eq!(class["handler"], "wasm");
-    assert_eq!(class["scheduling"]["nodeSelector"], json!({LABEL: "true"}));
+    let patch = &documents("kustomization.yaml")[0]["patches"][0]["patch"];
+    let patch: Value = serde_norway::from_str(patch.as_str().expect("a patch")).expect("YAML");
+    for part in ["apiVersion", "kind", "metadata"] {
+        assert_eq!(patch[part], class[part]);
+    }
+    assert_eq!(patch["scheduling"]["nodeSelector"], json!({LABEL: "true"}));
     let image = fs::read_to_string(paths::workspace().join("deploy/image.sh")).expect("image.sh");
     for (path, command) in [
         ("daemonset.yaml", "run"),
@@ -134,9 +139,13 @@ fn manifests(_: &Path) {
             name.ends_with(&format!(":{}", env!("CARGO_PKG_VERSION"))),
             "{name}"
         );
-        let mut help = Command::new(paths::shim_tree().join(INSTALLER));
-        help.args([command, "--help"]);
-        command::output(help, Duration::from_secs(10)).success();
+        let probe = &container["startupProbe"]["exec"]["command"];
+        assert_eq!(probe, &json!(["/wasm-node-installer", "ready"]), "{path}");
+        for command in [command, "ready"] {
+            let mut help = Command::new(paths::shim_tree().join(INSTALLER));
+            help.args([command, "--help"]);
+            command::output(help, Duration::from_secs(10)).success();
+        }
     }
     let shim = &documents("runtime-class-manager/shim.yaml")[0];
     assert_eq!(shim["spec"]["runtimeClass"]["handler"], "wasm-v1");

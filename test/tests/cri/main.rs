@@ -12,7 +12,6 @@ mod harness;
 mod life;
 mod logs;
 mod pods;
-mod readme;
 mod resources;
 mod security;
 mod stats;

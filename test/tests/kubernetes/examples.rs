@@ -19,7 +19,7 @@ const SRV: &str = "/srv/job";
 fn import(case: &Case, module: &Path, flags: &[&str]) {
     let archive = case.folder("archives").join("image.tar");
     packer::pack(module, &archive, flags);
-    case.cluster.import(&archive);
+    case.cluster.ctr().import(&archive, ("wasi", "wasm"));
 }
 
 /// Applies a file, and waits for the end of its Job.
@@ -70,7 +70,7 @@ fn example_job(case: &Case) {
 }
 
 fn example_entrypoint(case: &Case) {
-    let flags = ["--tag", "localhost/reactor:1"];
+    let flags = ["--tag", "localhost/reactor:1", "--entrypoint", "greet"];
     import(case, &paths::guest("job/reactor.wasm"), &flags);
     assert_eq!(complete(case, "bacalhau-entrypoint"), "initialized\n");
 }

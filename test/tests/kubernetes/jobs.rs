@@ -8,7 +8,7 @@ use shim_test::guest_image::NATIVE;
 use crate::harness::{Case, job};
 
 shim_test::tests! {
-    any: job_of_volumes, job_of_variables, job_fails, job_out_of_memory;
+    any: job_of_volumes, job_of_variables, job_of_many, job_fails, job_out_of_memory;
     wasm: job_traps, job_refused
 }
 
@@ -105,6 +105,23 @@ fn job_of_variables(case: &Case) {
     let args = ["logs", &name, "--container", "arguments"];
     let arguments = case.kubectl().call(&args).success();
     assert_eq!(arguments, "[/guest]\n[args]\n[two words]\n[]\n");
+}
+
+/// Each pod of an indexed Job knows which one it is.
+fn job_of_many(case: &Case) {
+    let mut many = job("a", &["env"], json!({}), json!({}));
+    for (field, value) in [("completions", json!(6)), ("parallelism", json!(3))] {
+        many["spec"][field] = value;
+    }
+    many["spec"]["completionMode"] = "Indexed".into();
+    case.apply(&many);
+    case.wait("job/a", "condition=Complete");
+    let args = ["logs", "--selector=job-name=a", "--tail=-1"];
+    let said = case.kubectl().call(&args).success();
+    for index in 0..6 {
+        let line = format!("JOB_COMPLETION_INDEX={index}");
+        assert_eq!(said.matches(&line).count(), 1, "{line} in {said}");
+    }
 }
 
 /// Waits for a Job that fails, and returns the name of its pod.

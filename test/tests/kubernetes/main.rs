@@ -6,17 +6,15 @@
 //! With `TEST_RUNTIME=io.containerd.runc.v2` those that hold for any runtime run
 //! against runc, to check the tests themselves.
 
+mod artifacts;
 mod commands;
 mod examples;
 mod harness;
+mod installer;
 mod jobs;
 mod life;
-#[path = "../cri/harness/network.rs"]
-mod network;
 mod pods;
 mod probes;
-#[path = "../cri/readme.rs"]
-mod readme;
 mod resources;
 mod restarts;
 mod scheduling;
@@ -40,11 +38,13 @@ const SUITES: &[&[Test<Case>]] = &[
     examples::TESTS,
     commands::TESTS,
     streams::TESTS,
+    artifacts::TESTS,
     pods::TESTS,
     probes::TESTS,
     services::TESTS,
     scheduling::TESTS,
     restarts::TESTS,
+    installer::TESTS,
 ];
 
 /// What kubelet needs, in the first version that has it.

@@ -78,6 +78,17 @@ fn figures(case: &Case, pod: &str) -> Option<Value> {
         .cloned()
 }
 
+/// What kubelet tells those who collect for `kubectl top`.
+fn top(case: &Case, metric: &str, pod: &str) -> f64 {
+    let path = "/api/v1/nodes/node/proxy/metrics/resource";
+    let text = case.kubectl().call(&["get", "--raw", path]).success();
+    let namespace = case.namespace();
+    let series = format!(r#"{metric}{{container="main",namespace="{namespace}",pod="{pod}"}} "#);
+    let line = text.lines().find_map(|line| line.strip_prefix(&series));
+    let value = line.and_then(|rest| rest.split(' ').next()?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {series} in {text}"))
+}
+
 fn within_a_tenth(found: u64, of: u64) -> bool {
     found.abs_diff(of) * 10 <= of
 }
@@ -101,4 +112,17 @@ fn summary(case: &Case) {
             && memory > 50 << 20;
         (!right).then(|| format!("{memory} for {real_memory}, {used} for {real_use}: {found}"))
     });
+    let (memory, real) = (
+        top(case, "container_memory_working_set_bytes", "a"),
+        value(&group, &["memory.usage_in_bytes", "memory.current"]),
+    );
+    assert!(
+        (memory / real as f64 - 1.0).abs() <= 0.1,
+        "{memory} for {real}"
+    );
+    let (used, real) = (
+        top(case, "container_cpu_usage_seconds_total", "a") * 1e9,
+        value(&group, &["cpuacct.usage"]),
+    );
+    assert!((used / real as f64 - 1.0).abs() <= 0.1, "{used} for {real}");
 }

@@ -1,7 +1,5 @@
 //! Where pods of the class may run that the node installer comes with.
 
-use std::fs;
-
 use serde_json::json;
 use shim_test::paths;
 
@@ -17,10 +15,13 @@ const LABEL: &str = "containerd-shim-wasm/installed";
 
 /// Pending with the reason, until a node has the label of the class.
 fn scheduling(case: &Case) {
-    let file = paths::workspace().join("deploy/runtimeclass.yaml");
-    let text = fs::read_to_string(file).expect("deploy/runtimeclass.yaml");
+    let deploy = paths::workspace().join("deploy").display().to_string();
+    let rendered = case.kubectl().call(&["kustomize", &deploy]).success();
+    let mut documents = rendered.split("\n---\n");
+    let class = documents.find(|document| document.contains("\nkind: RuntimeClass\n"));
     // The other tests have the name.
-    let class = text.replace("\n  name: wasm\n", "\n  name: labelled\n");
+    let class = class.expect("a RuntimeClass in deploy/");
+    let class = class.replace("\n  name: wasm\n", "\n  name: labelled\n");
     case.kubectl()
         .feed(&["apply", "--filename=-"], &class)
         .success();

@@ -5,7 +5,6 @@ mod case;
 mod client;
 mod container;
 mod log;
-mod network;
 mod pod;
 mod registry;
 mod server;

@@ -10,12 +10,11 @@ use k8s_cri::v1::{
     PodSandboxStats, PodSandboxStatsRequest, PodSandboxStatus, PodSandboxStatusRequest,
     RemovePodSandboxRequest, RunPodSandboxRequest, StopPodSandboxRequest,
 };
-use shim_test::{cgroup, paths};
+use shim_test::{cgroup, cri, paths};
 
 use super::case::Case;
 use super::client::{Client, Result};
 use super::container::Container;
-use crate::readme;
 
 /// Says whose a pod is.
 const LABEL: &str = "test";
@@ -44,7 +43,7 @@ impl<'a> Pod<'a> {
         let request = RunPodSandboxRequest {
             config: Some(config.clone()),
             runtime_handler: if paths::runs_wasm() {
-                readme::handler()
+                cri::readme::handler()
             } else {
                 "runc".into()
             },

@@ -100,7 +100,7 @@ impl Case {
     }
 
     /// Deletes all that makes pods, and the pods, and waits until they are gone.
-    fn delete_all(&self) -> Output {
+    pub fn delete_all(&self) -> Output {
         let kinds = "deployments,jobs,services,pods";
         self.kubectl()
             .call(&["delete", kinds, "--all", "--timeout=100s"])

@@ -1,23 +1,24 @@
 //! The whole: what the tests of one version share.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use shim_test::paths;
+use shim_test::ctr::Ctr;
 use shim_test::versions::Version;
+use shim_test::{cri, paths};
 
 use super::control_plane::ControlPlane;
 use super::daemon;
 use super::kubectl::Kubectl;
 use super::node::Node;
 use super::turns::Turns;
-use crate::readme;
 
 /// A running cluster of one node. Dropping it ends it.
 #[derive(Debug)]
 pub struct Cluster {
-    /// Before the node, whose end takes the folder of both with it.
+    /// Before the node, whose end takes the folder of both with it, but after kubelet:
+    /// the API server waits for those who watch.
     pub control_plane: ControlPlane,
     node: Mutex<Node>,
     pub turns: Turns,
@@ -45,20 +46,21 @@ impl Cluster {
         kubectl.wait("node/node", "create").success();
         let ready = kubectl.wait("node/node", "condition=Ready");
         assert_eq!(ready.code, 0, "{}\n{}", ready.describe(), cluster.log(""));
-        cluster.make_class(&kubectl);
+        cluster.make_class();
         cluster
     }
 
     /// The class that users apply; on runc to check the tests themselves.
-    fn make_class(&self, kubectl: &Kubectl<'_>) {
+    pub fn make_class(&self) {
         let file = paths::workspace().join("deploy/runtime-class.yaml");
         let text = fs::read_to_string(file).expect("deploy/runtime-class.yaml");
         let text = if paths::runs_wasm() {
             text
         } else {
-            let ours = format!("handler: {}", readme::handler());
+            let ours = format!("handler: {}", cri::readme::handler());
             text.replace(&ours, "handler: runc")
         };
+        let kubectl = self.kubectl("default");
         kubectl.feed(&["apply", "--filename=-"], &text).success();
     }
 
@@ -84,10 +86,13 @@ impl Cluster {
         self.node.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the node an image for `wasi/wasm`.
-    pub fn import(&self, archive: &Path) {
-        let ctr = self.node().containerd.ctr.clone();
-        ctr.import(archive, ("wasi", "wasm"));
+    pub fn version(&self) -> Version {
+        self.node().containerd.version.clone()
+    }
+
+    /// `ctr` for the node's pods.
+    pub fn ctr(&self) -> Ctr {
+        self.node().containerd.ctr.clone()
     }
 
     /// Ends kubelet and starts it again.
@@ -116,5 +121,11 @@ impl Cluster {
             said += "\n";
         }
         said
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.node().stop_kubelet();
     }
 }

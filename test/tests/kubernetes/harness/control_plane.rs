@@ -87,6 +87,8 @@ fn apiserver(credentials: &Credentials, folder: &Path) -> Daemon {
         format!("--cert-dir={}", credentials.certificates.display()),
         format!("--token-auth-file={}", credentials.tokens.display()),
         "--authorization-mode=RBAC".into(),
+        // As kubeadm has it: the installer is privileged.
+        "--allow-privileged=true".into(),
         format!("--service-cluster-ip-range={SERVICES}"),
         "--service-account-issuer=https://kubernetes.default.svc".into(),
         format!("--service-account-key-file={key}"),

@@ -6,14 +6,15 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-use rustix::mount::{MountFlags, mount, mount_bind};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 
 /// The node's address, in the suite's own network.
 pub const ADDRESS: &str = "10.213.79.1";
 
 /// Folders outside of `/run` that kubelet or the examples' Jobs take as given:
-/// logs of containers, and what Jobs mount from the node.
-const FOLDERS: [&CStr; 2] = [c"/var/log", c"/srv"];
+/// logs of containers, what Jobs mount from the node, and where the installer puts
+/// programs.
+const FOLDERS: [&CStr; 4] = [c"/var/log", c"/srv", c"/opt", c"/usr/local/bin"];
 
 /// What kubelet wants these to be, and would set on the whole machine.
 const KERNEL_SETTINGS: [(&str, &str); 6] = [
@@ -27,6 +28,9 @@ const KERNEL_SETTINGS: [(&str, &str); 6] = [
 
 /// Makes the suite's namespaces a node. Call it once, inside the sandbox.
 pub fn prepare() -> io::Result<()> {
+    // As systemd has it: what the node mounts is seen by pods that ask for it.
+    let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+    mount_change("/", shared)?;
     for folder in FOLDERS {
         mount("tmpfs", folder, "tmpfs", MountFlags::NOSUID, c"mode=755")?;
     }

@@ -1,18 +1,17 @@
 //! The node: containerd with CRI, and kubelet.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 use shim_test::containerd::{Containerd, Options};
 use shim_test::versions::Version;
-use shim_test::{cgroup, paths};
+use shim_test::{cgroup, cri, paths};
 
 use super::credentials::Credentials;
 use super::daemon::{self, Daemon};
 use super::host::ADDRESS;
 use super::images::{self, PAUSE};
-use crate::{network, readme};
 
 /// A running node. Dropping it ends it.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ impl Node {
             name: format!("k8s-{}", version.name),
             shim_bin: paths::shim_tree().join("bin"),
             wrapper: Vec::new(),
-            cri: Some(configuration),
+            cri: Some(|major, folder| cri::configuration(major, folder, PAUSE)),
         };
         let containerd = Containerd::bare(version, &options);
         images::import(&containerd);
@@ -78,7 +77,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.stop_kubelet();
-        network::remove();
+        cri::network::remove();
         let group = self.containerd.group();
         for folder in cgroup::below(group) {
             // One that is in use is found as a leak.
@@ -114,31 +113,4 @@ fn kubelet_configuration(containerd: &Containerd) -> serde_json::Value {
         "kubeAPIQPS": 100,
         "kubeAPIBurst": 200,
     })
-}
-
-/// What is this node's own, and then the README's part for this shim.
-fn configuration(major: u32, folder: &Path) -> String {
-    let networks = network::configure(folder);
-    let plugins = network::PLUGINS;
-    let cni = format!("bin_dir = \"{plugins}\"\nconf_dir = \"{networks}\"\n");
-    // A machine of CI may lack the privilege to lower a score.
-    let restrict = "restrict_oom_score_adj = true\n";
-    let own = if major >= 2 {
-        format!(
-            "[plugins.'io.containerd.cri.v1.images'.pinned_images]\n\
-             sandbox = \"{PAUSE}\"\n\
-             [plugins.'io.containerd.cri.v1.runtime']\n{restrict}\
-             [plugins.'io.containerd.cri.v1.runtime'.cni]\n{cni}"
-        )
-    } else {
-        format!(
-            "[plugins.'io.containerd.grpc.v1.cri']\n\
-             sandbox_image = \"{PAUSE}\"\n{restrict}\
-             [plugins.'io.containerd.grpc.v1.cri'.cni]\n{cni}\
-             [plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.runc]\n\
-             runtime_type = 'io.containerd.runc.v2'\n"
-        )
-    };
-    let text = fs::read_to_string(paths::workspace().join("README.md")).expect("README.md");
-    own + &readme::configuration(&text, major)
 }

@@ -1,10 +1,10 @@
-//! The README's configuration of containerd, which is what all tests here run with,
+//! The README's configuration of containerd, which is what nodes of tests run with,
 //! and the runtime class that goes with it.
 
 use std::fs;
 
+use crate::paths;
 use serde::Deserialize;
-use shim_test::paths;
 
 /// What is of interest in deploy/runtime-class.yaml.
 #[derive(Debug, Deserialize)]
