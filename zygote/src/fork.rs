@@ -1,6 +1,7 @@
 //! The one place that forks.
 #![allow(unsafe_code)]
 
+use std::ffi::{c_int, c_void};
 use std::fs::File;
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -30,6 +31,25 @@ pub fn fork_first(child: impl FnOnce() -> i32) -> Result<Pid> {
     // Later children are to be where this process is.
     setns(&own, CloneFlags::CLONE_NEWPID).context(what)?;
     forked
+}
+
+unsafe extern "C" {
+    /// As atexit(3), but that the function is told the exit code (glibc's on_exit(3)).
+    fn on_exit(function: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
+}
+
+/// Has this process and its children end without the exit handlers that there are
+/// by now, also where a library calls exit(3), as libcontainer does.
+pub fn skip_exit_handlers() -> Result<()> {
+    extern "C" fn leave(code: c_int, _: *mut c_void) {
+        exit(code)
+    }
+    // SAFETY: the function is of the type that is asked for, takes any argument, and
+    // is there for as long as the process. What is registered last is called first.
+    match unsafe { on_exit(leave, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()).context("can't register an exit handler"),
+    }
 }
 
 /// Ends this process at once: no destructors, no exit handlers (libLLVM has

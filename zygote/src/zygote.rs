@@ -61,7 +61,9 @@ pub fn serve(path: &Path) -> Result<()> {
         name,
     };
     guest::warm_up();
-    lighten::lighten_children();
+    // Those of libLLVM read what is given back then.
+    fork::skip_exit_handlers()?;
+    lighten::lighten();
     fds::quiet()?;
     loop {
         zygote.serve_until_idle()?;
