@@ -8,7 +8,8 @@ out=$root/target/bench
 mkdir -p "$out/bin"
 
 clang --target=wasm32-wasi --sysroot=/usr -O2 -Wl,--strip-all -o "$out/kernels.wasm" "$here/kernels.c"
-musl-gcc -static -O2 -s -o "$out/kernels.native" "$here/kernels.c"
+# The same compiler: what it makes of the source is not what is compared.
+clang -static -O2 -s -o "$out/kernels.native" "$here/kernels.c"
 
 cd "$here/../peer"
 CARGO_TARGET_DIR=$root/target/peer cargo build --quiet --release --locked
