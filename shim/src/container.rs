@@ -156,7 +156,7 @@ impl Container {
         self.trace.done("start asked");
         starter.start().await?;
         self.trace.done("started");
-        self.trace.log("start");
+        self.trace.tell("start");
         self.init.started();
         self.events.publish(Event::Start {
             id: self.id().to_owned(),
@@ -255,7 +255,7 @@ impl Container {
             exit,
         });
         self.trace.done("end told");
-        self.trace.log("end");
+        self.trace.tell("end");
     }
 
     async fn end_of_init(&self, oom: &mut OomWatch) -> SystemTime {

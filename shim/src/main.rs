@@ -42,6 +42,7 @@ mod settings;
 mod signal;
 mod slots;
 mod socket;
+mod spans;
 mod start;
 mod stdin;
 mod stdio;

@@ -21,6 +21,7 @@ use crate::options::RuntimeOptions;
 use crate::process::{Exit, Process, Status};
 use crate::rootfs::Mount;
 use crate::signal::signal;
+use crate::spans::TraceContext;
 use crate::stdio::{Held, StdioPaths};
 use crate::tasks::{CreateRequest, Tasks};
 
@@ -53,7 +54,11 @@ impl Service {
         }
     }
 
-    async fn do_create(&self, request: api::CreateTaskRequest) -> Result<u32> {
+    async fn do_create(
+        &self,
+        request: api::CreateTaskRequest,
+        context: Option<TraceContext>,
+    ) -> Result<u32> {
         if !request.checkpoint.is_empty() {
             return Err(Error::Unimplemented("restoring from a checkpoint"));
         }
@@ -73,6 +78,7 @@ impl Service {
                 terminal: request.terminal,
             },
             options: RuntimeOptions::parse(request.options.as_ref())?,
+            context,
         };
         self.to_the_end(|tasks| async move { tasks.create(request).await })
             .await
@@ -123,10 +129,12 @@ impl Task for Service {
 
     async fn create(
         &self,
-        _: &TtrpcContext,
+        call: &TtrpcContext,
         request: api::CreateTaskRequest,
     ) -> ttrpc::Result<api::CreateTaskResponse> {
-        let pid = answer("Create", self.do_create(request).await)?;
+        let context = call.metadata.get("traceparent");
+        let context = context.and_then(|values| TraceContext::parse(values.first()?));
+        let pid = answer("Create", self.do_create(request, context).await)?;
         Ok(api::CreateTaskResponse {
             pid,
             ..Default::default()

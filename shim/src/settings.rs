@@ -36,6 +36,8 @@ pub struct Settings {
     pub trace: bool,
     /// The file to add figures for Prometheus to.
     pub metrics: Option<PathBuf>,
+    /// Where a collector of OpenTelemetry takes spans, by OTLP over HTTP.
+    pub otlp: Option<String>,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             direct: true,
             trace: false,
             metrics: None,
+            otlp: None,
         }
     }
 }
@@ -65,12 +68,15 @@ impl Settings {
 
 impl Settings {
     fn check(self, file: &Path) -> Result<Self> {
-        match &self.metrics {
-            Some(metrics) if !metrics.is_absolute() => Err(Error::Invalid(format!(
-                "{}: metrics is {}; name an absolute path",
-                file.display(),
+        let wrong = |problem| Err(Error::Invalid(format!("{}: {problem}", file.display())));
+        match (&self.metrics, &self.otlp) {
+            (Some(metrics), _) if !metrics.is_absolute() => wrong(format!(
+                "metrics is {}; name an absolute path",
                 metrics.display()
-            ))),
+            )),
+            (_, Some(endpoint)) if !endpoint.starts_with("http://") => wrong(format!(
+                "otlp is {endpoint:?}; name a collector on this node, as http://127.0.0.1:4318"
+            )),
             _ => Ok(self),
         }
     }
@@ -129,6 +135,7 @@ mod tests {
             "aott = \"off\"",
             "aot",
             "metrics = \"a\"",
+            "otlp = \"localhost:4318\"",
         ] {
             assert!(write_and_read(wrong).is_err(), "{wrong}");
         }

@@ -22,6 +22,7 @@ use crate::process::{Exit, Status};
 use crate::rootfs::{self, Mount};
 use crate::settings::Settings;
 use crate::slots::Slots;
+use crate::spans::TraceContext;
 use crate::stdio::StdioPaths;
 use crate::trace::Trace;
 use crate::zygote::Zygote;
@@ -40,6 +41,8 @@ pub struct CreateRequest {
     pub rootfs: Vec<Mount>,
     pub stdio: StdioPaths,
     pub options: RuntimeOptions,
+    /// Where this belongs, if containerd is traced.
+    pub context: Option<TraceContext>,
 }
 
 /// What containerd does with the containers of one shim.
@@ -105,11 +108,11 @@ impl Tasks {
         let systemd = request.options.systemd_cgroup;
         let cgroup = Cgroup::of(bundle.cgroups_path(), &request.id, systemd)?;
         cgroup.check_unused()?;
-        let trace = Trace::new(&request.id, settings.trace, received);
+        let trace = Trace::new(&request.id, &settings, request.context.take(), received);
         trace.done("config.json");
         let launch = Launch {
             direct: settings.direct,
-            trace: settings.trace,
+            trace: trace.is_wanted(),
             ..launch(request.id, &request.bundle, request.options)
         };
         let rootfs = rootfs::of(&request.bundle);
@@ -145,7 +148,7 @@ impl Tasks {
                     log::warn!(container = launch.id; "can't write {}: {error}", file.display());
                 }
                 container.trace.done("pid file");
-                container.trace.log("create");
+                container.trace.tell("create");
                 Ok(container)
             }
             Err(error) => {
@@ -226,7 +229,7 @@ impl Tasks {
         });
         drop(claim);
         container.trace.done("deleted");
-        container.trace.log("delete");
+        container.trace.tell("delete");
         Ok((container.init.pid(), exit))
     }
 

@@ -2,20 +2,42 @@ use std::sync::{Mutex, PoisonError};
 
 use ipc::{Phase, describe};
 
-/// Notes when the steps of a container's life are done, and logs how long they
-/// took, if `trace = true` in the node's configuration.
+use crate::settings::Settings;
+use crate::spans::{Spans, TraceContext};
+
+/// Notes when the steps of a container's life are done, and says how long they
+/// took, in the log or to a collector of spans, if the node's configuration
+/// asks for it.
 #[derive(Debug)]
 pub struct Trace {
     container: String,
+    is_logged: bool,
+    spans: Option<Spans>,
     phases: Option<Mutex<Vec<Phase>>>,
 }
 
 impl Trace {
-    pub fn new(container: &str, wanted: bool, begin: Phase) -> Self {
+    /// `context`: that of who has asked for the container.
+    pub fn new(
+        container: &str,
+        settings: &Settings,
+        context: Option<TraceContext>,
+        begin: Phase,
+    ) -> Self {
+        let endpoint = settings.otlp.as_ref();
+        let spans = endpoint.and_then(|endpoint| Spans::new(endpoint, container, context));
+        let is_wanted = settings.trace || spans.is_some();
         Self {
             container: container.to_owned(),
-            phases: wanted.then(|| Mutex::new(vec![begin])),
+            is_logged: settings.trace,
+            spans,
+            phases: is_wanted.then(|| Mutex::new(vec![begin])),
         }
+    }
+
+    /// Whether the other processes have to note their steps too.
+    pub fn is_wanted(&self) -> bool {
+        self.phases.is_some()
     }
 
     pub fn done(&self, what: &str) {
@@ -30,11 +52,16 @@ impl Trace {
         }
     }
 
-    /// Logs all steps since the last call.
-    pub fn log(&self, of: &str) {
+    /// Tells all steps since the last call.
+    pub fn tell(&self, of: &str) {
         let Some(phases) = &self.phases else { return };
         let mut phases = phases.lock().unwrap_or_else(PoisonError::into_inner);
-        log::info!(container = self.container; "trace of {of} (µs): {}", describe(&phases));
+        if self.is_logged {
+            log::info!(container = self.container; "trace of {of} (µs): {}", describe(&phases));
+        }
+        if let Some(spans) = &self.spans {
+            spans.send(of, &phases);
+        }
         // The last of these is the beginning of the next.
         let keep = phases.len().saturating_sub(1);
         phases.drain(..keep);

@@ -1,10 +1,16 @@
 //! Metrics of the node for Prometheus, and traces in containerd's log, if they are
 //! asked for.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
 use shim_test::case::Case;
 use shim_test::containerd::{Containerd, Options};
 use shim_test::run::Run;
@@ -14,7 +20,7 @@ use crate::aot::{LIMIT, WAIT, guest_of};
 
 crate::tests! {
     any: ;
-    wasm: metrics_for_prometheus, traces_name_container_and_pod
+    wasm: metrics_for_prometheus, traces_name_container_and_pod, spans_for_a_collector
 }
 
 /// A containerd that sees other settings of the node than the rest of the suite.
@@ -131,4 +137,76 @@ fn traces_name_container_and_pod(case: &Case) {
     });
     containerd.ctr.kill("the-pod", "SIGKILL").expect_code(0);
     pod.finish(LIMIT).expect_code(137);
+}
+
+/// What a collector is sent: all is there when the shim has ended. One that is
+/// gone harms no container.
+fn spans_for_a_collector(case: &Case) {
+    let collector = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = collector.local_addr().expect("its address");
+    let settings = case.folder("spans").join("config.toml");
+    let text = format!("aot = \"off\"\notlp = \"http://{address}\"\n");
+    fs::write(&settings, text).expect("the settings");
+    let containerd = containerd_with(case, &settings);
+    let (requests, bodies) = mpsc::channel();
+    let collecting = thread::spawn(move || {
+        for client in collector.incoming() {
+            match answer(client.expect("a client")) {
+                Some(body) => requests.send(body).expect("who waits"),
+                None => return,
+            }
+        }
+    });
+    let run = |id: &str| Run::new(&containerd, id).guest(["hello"]).output();
+    run("a").success();
+    let mut spans = Vec::new();
+    while !spans.iter().any(|span: &Value| span["name"] == "delete") {
+        let body: Value = bodies.recv_timeout(LIMIT).expect("spans");
+        let resource = &body["resourceSpans"][0];
+        let service = &resource["resource"]["attributes"][0]["value"]["stringValue"];
+        assert_eq!(service, "containerd-shim-wasm");
+        let sent = resource["scopeSpans"][0]["spans"].as_array();
+        spans.extend(sent.expect("a list").iter().cloned());
+    }
+    let names: BTreeSet<_> = spans
+        .iter()
+        .filter_map(|span| span["name"].as_str())
+        .collect();
+    for name in ["create", "fork", "mounts", "start", "end", "delete"] {
+        assert!(names.contains(name), "{name}: {names:?}");
+    }
+    let traces: BTreeSet<_> = spans
+        .iter()
+        .map(|span| span["traceId"].to_string())
+        .collect();
+    assert_eq!(traces.len(), 1, "{traces:?}");
+    // A line that is no request ends it.
+    let mut last = TcpStream::connect(address).expect("the collector");
+    last.write_all(b"\r\n").expect("a line");
+    collecting.join().expect("the collector");
+    run("b").success();
+}
+
+/// Takes one request and answers it; returns its body. `None` for what is no
+/// request.
+fn answer(client: TcpStream) -> Option<Value> {
+    let mut reader = BufReader::new(client);
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("a line");
+    if !line.starts_with("POST /v1/traces ") {
+        return None;
+    }
+    let mut length = 0;
+    while line.trim() != "" {
+        line.clear();
+        reader.read_line(&mut line).expect("a header");
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a number");
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("the body");
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+    reader.get_mut().write_all(answer).expect("an answer");
+    serde_json::from_slice(&body).ok()
 }

@@ -11,7 +11,7 @@ use crate::layout::{LINK, PREFIX, SHIM};
 /// The file with the operator's settings, and the keys it can have
 /// (shim/src/settings.rs).
 const SETTINGS: &str = "/etc/containerd-shim-wasm/config.toml";
-const KEYS: [&str; 4] = ["aot", "direct", "trace", "metrics"];
+const KEYS: [&str; 5] = ["aot", "direct", "trace", "metrics", "otlp"];
 
 const AGAIN: &str = "run `wasm-node-installer install` again";
 
