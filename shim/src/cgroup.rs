@@ -26,13 +26,15 @@ pub enum Version {
 impl Cgroup {
     /// Where libcontainer puts the cgroup of `linux.cgroupsPath`; makes nothing.
     pub fn of(cgroups_path: Option<&Path>, id: &str, systemd: bool) -> Result<Self> {
-        let path = "/proc/self/mountinfo";
-        let mountinfo = std::fs::read_to_string(path).at("can't read", path)?;
-        Self::with_mounts(&mountinfo, cgroups_path, id, systemd)
+        Self::among(Hierarchy::mounted()?, cgroups_path, id, systemd)
     }
 
-    fn with_mounts(mountinfo: &str, path: Option<&Path>, id: &str, systemd: bool) -> Result<Self> {
-        let hierarchies = Hierarchy::list(mountinfo);
+    fn among(
+        hierarchies: Vec<Hierarchy>,
+        path: Option<&Path>,
+        id: &str,
+        systemd: bool,
+    ) -> Result<Self> {
         let version = if hierarchies
             .iter()
             .any(|hierarchy| hierarchy.controllers.is_some())
@@ -193,8 +195,13 @@ mod tests {
 
     #[test]
     fn one_folder_for_each_hierarchy_on_v1() {
-        let cgroup =
-            Cgroup::with_mounts(HYBRID, Some(Path::new("/default/a")), "a", false).unwrap();
+        let cgroup = Cgroup::among(
+            Hierarchy::list(HYBRID),
+            Some(Path::new("/default/a")),
+            "a",
+            false,
+        )
+        .unwrap();
         assert_eq!(cgroup.version, Version::V1);
         let folder = |name| cgroup.controller(name).map(|path| path.to_str().unwrap());
         assert_eq!(folder("memory"), Some("/sys/fs/cgroup/memory/default/a"));
@@ -208,7 +215,7 @@ mod tests {
 
     #[test]
     fn one_folder_on_v2() {
-        let cgroup = Cgroup::with_mounts(UNIFIED, None, "a", false).unwrap();
+        let cgroup = Cgroup::among(Hierarchy::list(UNIFIED), None, "a", false).unwrap();
         assert_eq!(cgroup.version, Version::V2);
         assert_eq!(
             cgroup.controller("pids"),

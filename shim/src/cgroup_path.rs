@@ -1,11 +1,16 @@
 //! Where cgroups are: the mounted hierarchies, and a container's place in each.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use oci::MountInfo;
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
+
+/// How much of a list of mounts to read at a time: the kernel makes it as it is read.
+const CHUNK: usize = 4096;
 
 /// A mounted hierarchy of cgroups.
 #[derive(Debug)]
@@ -16,6 +21,28 @@ pub struct Hierarchy {
 }
 
 impl Hierarchy {
+    /// The hierarchies that are mounted. They were before any container, whose
+    /// mounts come after theirs, and may be thousands: so reading ends where all
+    /// are found that this process is in.
+    pub fn mounted() -> Result<Vec<Self>> {
+        let path = "/proc/self/cgroup";
+        let own = std::fs::read_to_string(path).at("can't read", path)?;
+        let path = "/proc/self/mountinfo";
+        let mut file = File::open(path).at("can't open", path)?;
+        let mut text = Vec::new();
+        loop {
+            let before = text.len();
+            text.resize(before + CHUNK, 0);
+            let read = file.read(&mut text[before..]).at("can't read", path)?;
+            text.truncate(before + read);
+            let whole = text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+            let found = Self::list(&String::from_utf8_lossy(&text[..whole]));
+            if read == 0 || has_all(&found, &own) {
+                return Ok(found);
+            }
+        }
+    }
+
     /// The hierarchies among the lines of /proc/self/mountinfo, the named ones
     /// (systemd's) left out: no container is put there. One that is mounted
     /// twice counts once.
@@ -35,6 +62,32 @@ impl Hierarchy {
             })
             .collect()
     }
+}
+
+/// Whether these are all hierarchies that are used: those of v1 with controllers
+/// among the lines of /proc/self/cgroup (cgroups(7)), or else that of v2.
+fn has_all(found: &[Hierarchy], own: &str) -> bool {
+    let sorted = |controllers: &mut dyn Iterator<Item = &str>| -> BTreeSet<String> {
+        controllers.map(str::to_owned).collect()
+    };
+    let found: BTreeSet<_> = found
+        .iter()
+        .map(|hierarchy| {
+            let controllers = hierarchy.controllers.iter().flatten();
+            sorted(&mut controllers.map(String::as_str))
+        })
+        .collect();
+    let mut used: BTreeSet<_> = own
+        .lines()
+        .filter_map(|line| line.split(':').nth(1))
+        .filter(|controllers| !controllers.is_empty() && !controllers.starts_with("name="))
+        .map(|controllers| sorted(&mut controllers.split(',')))
+        .collect();
+    if used.is_empty() {
+        // v2 lists none.
+        used.insert(BTreeSet::new());
+    }
+    used.is_subset(&found)
 }
 
 /// `None` for a named hierarchy.
@@ -127,6 +180,23 @@ mod tests {
         assert_eq!(path(":docker:x"), Path::new("system.slice/docker-x.scope"));
         assert_eq!(path("-.slice::x"), Path::new("x.scope"));
         assert_eq!(path("/plain/a"), Path::new("plain/a"));
+    }
+
+    #[test]
+    fn reading_ends_when_all_hierarchies_are_found() {
+        let found = |mounts: &[(&str, &str)]| -> Vec<Hierarchy> {
+            let line = |(kind, options): &(&str, &str)| {
+                format!("1 1 0:1 / /c/{options} rw - {kind} {kind} rw,{options}\n")
+            };
+            Hierarchy::list(&mounts.iter().map(line).collect::<String>())
+        };
+        let hybrid = "3:cpu,cpuacct:/\n2:memory:/a\n1:name=systemd:/\n0::/\n";
+        let (cpu, memory) = (("cgroup", "cpuacct,cpu"), ("cgroup", "memory"));
+        let named = ("cgroup", "name=systemd");
+        assert!(has_all(&found(&[memory, cpu]), hybrid));
+        assert!(!has_all(&found(&[cpu, named, ("cgroup2", "")]), hybrid));
+        assert!(!has_all(&found(&[]), "0::/\n"));
+        assert!(has_all(&found(&[("cgroup2", "")]), "0::/\n"));
     }
 
     #[test]
