@@ -24,7 +24,7 @@ pub fn measure(containerd: &Containerd, contender: Contender, rounds: usize, rep
         (name, latency::until_exit(containerd, contender, rounds))
     });
     report.add(
-        "task: create to exit beside others, p50",
+        &format!("{}: create to exit beside others, p50", contender.name),
         "ms",
         values.to_vec(),
     );

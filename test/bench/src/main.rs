@@ -10,6 +10,7 @@ mod density;
 mod latency;
 mod report;
 mod sizes;
+mod spawned;
 mod starts;
 mod throughput;
 
@@ -50,6 +51,9 @@ fn main() -> ExitCode {
     if wants("latency") {
         latency::measure(&containerd, &all, rounds, &mut report);
     }
+    if wants("spawned") {
+        spawned::measure(&containerd, rounds, &mut report);
+    }
     if wants("throughput") {
         // Without streams, as here, runwasi's never ends a Delete.
         throughput::measure(&containerd, &[RUNC, OURS], &mut report);
@@ -58,7 +62,9 @@ fn main() -> ExitCode {
         density::measure(&containerd, &all, &mut report);
     }
     if wants("crowd") {
-        crowd::measure(&containerd, OURS, rounds, &mut report);
+        for contender in [RUNC, OURS] {
+            crowd::measure(&containerd, contender, rounds, &mut report);
+        }
     }
     if wants("compute") {
         compute::measure(&containerd, &mut report);
