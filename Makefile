@@ -53,6 +53,7 @@ bench: deps build parts ## Measure starts, memory and work beside runc and runwa
 lint: deps wasmedge ## Check format, clippy and shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) check --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz/check
 	@if command -v shellcheck >/dev/null; then \
 		find .ci deploy fuzz test -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck {} +; \
 	else echo "lint: shellcheck is not installed, scripts are not checked"; fi
