@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
 fn pids() -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
@@ -26,12 +28,12 @@ pub fn containerd_started(config: &Path) -> Option<SystemTime> {
         config_of(&command_line(process)).is_some_and(|file| Path::new(&file) == config)
     };
     let stat = fs::read_to_string(pids().find(reads)?.join("stat")).ok()?;
-    let boot = fs::read_to_string("/proc/stat").ok()?;
-    let boot = boot.lines().find_map(|line| line.strip_prefix("btime "))?;
-    let ticks = start_ticks(&stat)?;
-    let since_boot = ticks.checked_mul(1000)? / rustix::param::clock_ticks_per_second();
-    let boot = Duration::from_secs(boot.trim().parse().ok()?);
-    Some(SystemTime::UNIX_EPOCH + boot + Duration::from_millis(since_boot))
+    // The end of the tick: it counts from the boot, of which /proc/stat knows no
+    // more than the second.
+    let ticks = start_ticks(&stat)? + 1;
+    let after_boot = ticks.checked_mul(1000)? / rustix::param::clock_ticks_per_second();
+    let up = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;
+    SystemTime::now().checked_sub(up.checked_sub(Duration::from_millis(after_boot))?)
 }
 
 /// Field 22 of proc_pid_stat(5); the second may have spaces.
