@@ -3,6 +3,7 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use containerd_shim_protos::api::{
@@ -209,19 +210,28 @@ impl Container<'_> {
 
     /// The topics of the container's events, waited for up to this one.
     pub fn events_up_to(&self, last: &str) -> String {
-        let events = self.subject.containerd.events();
-        let topics = || {
-            let events = events.of(&self.id);
-            let names = events.iter().map(|event| event.topic.clone());
-            names
-                .map(|topic| topic.trim_start_matches("/tasks/").to_owned())
-                .collect::<Vec<String>>()
-        };
         wait::until_clean(Duration::from_secs(20), || {
-            let topics = topics();
+            let topics = self.topics();
             (!topics.iter().any(|topic| topic == last)).then(|| format!("{topics:?}"))
         });
-        topics().join(", ")
+        self.topics().join(", ")
+    }
+
+    /// Whether such an event comes within a few seconds.
+    pub fn tells_of(&self, event: &str) -> bool {
+        let told = |_| {
+            thread::sleep(Duration::from_millis(100));
+            self.topics().iter().any(|topic| topic == event)
+        };
+        (0..50).any(told)
+    }
+
+    fn topics(&self) -> Vec<String> {
+        let events = self.subject.containerd.events().of(&self.id);
+        let names = events.iter().map(|event| event.topic.clone());
+        names
+            .map(|topic| topic.trim_start_matches("/tasks/").to_owned())
+            .collect()
     }
 }
 
