@@ -36,15 +36,26 @@ pub struct Docker {
     process: Child,
     folder: PathBuf,
     containerd: Containerd,
+    network: Network,
+}
+
+/// The network namespace of a dockerd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Network {
+    /// The suite's.
+    Shared,
+    Own,
 }
 
 impl Docker {
     /// Starts both, waits until dockerd serves, and loads the guest's image.
     pub fn start(version: &Version) -> Self {
-        Self::launch(version, &format!("docker-{}", version.name), json!({}))
+        let name = format!("docker-{}", version.name);
+        Self::launch(version, &name, json!({}), Network::Shared)
     }
 
-    /// The same beside another, without networks, and with further settings.
+    /// The same beside another, without networks, and with further settings. In a
+    /// network namespace of its own: there is one docker0 in each.
     pub fn apart(version: &Version, name: &str, mut settings: Value) -> Self {
         for (setting, value) in [
             ("bridge", json!("none")),
@@ -53,10 +64,11 @@ impl Docker {
         ] {
             settings[setting] = value;
         }
-        Self::launch(version, &format!("{name}-{}", version.name), settings)
+        let name = format!("{name}-{}", version.name);
+        Self::launch(version, &name, settings, Network::Own)
     }
 
-    fn launch(version: &Version, name: &str, settings: Value) -> Self {
+    fn launch(version: &Version, name: &str, settings: Value, network: Network) -> Self {
         let options = containerd::Options {
             name: name.into(),
             shim_bin: paths::shim_tree().join("bin"),
@@ -75,7 +87,8 @@ impl Docker {
         .expect("the client's plugins");
         let docker = Self {
             version: version.clone(),
-            process: boot(version, &containerd, &folder),
+            process: boot(version, &containerd, &folder, network),
+            network,
             folder,
             containerd,
         };
@@ -91,7 +104,14 @@ impl Docker {
 
     /// Starts dockerd again, on what it has left, after its end.
     pub fn restart(&mut self) {
-        self.process = boot(&self.version, &self.containerd, &self.folder);
+        let Self {
+            version,
+            containerd,
+            folder,
+            network,
+            ..
+        } = &*self;
+        self.process = boot(version, containerd, folder, *network);
     }
 
     fn load_guest(&self) {
@@ -198,8 +218,8 @@ fn daemon_json(folder: &Path, mut settings: Value) -> Value {
 }
 
 /// Starts dockerd, and returns when it serves.
-fn boot(version: &Version, containerd: &Containerd, folder: &Path) -> Child {
-    let mut process = spawn(version, containerd, folder);
+fn boot(version: &Version, containerd: &Containerd, folder: &Path, network: Network) -> Child {
+    let mut process = spawn(version, containerd, folder, network);
     let (ready, wait) = mpsc::channel();
     let stderr = process.stderr.take().expect("piped");
     containerd::follow(stderr, folder.join("log"), "API listen on", ready);
@@ -212,11 +232,19 @@ fn boot(version: &Version, containerd: &Containerd, folder: &Path) -> Child {
     process
 }
 
-fn spawn(version: &Version, containerd: &Containerd, folder: &Path) -> Child {
+fn spawn(version: &Version, containerd: &Containerd, folder: &Path, network: Network) -> Child {
     let bin = version.folder.join("bin");
     let at = |name: &str| folder.join(name);
     let namespace = containerd.namespace();
-    let mut command = Command::new(bin.join("dockerd"));
+    let dockerd = bin.join("dockerd");
+    let mut command = match network {
+        Network::Shared => Command::new(dockerd),
+        Network::Own => {
+            let mut command = Command::new("unshare");
+            command.arg("--net").arg(dockerd);
+            command
+        }
+    };
     command.arg("--config-file").arg(at("daemon.json"));
     command.arg("--data-root").arg(at("data"));
     command.arg("--exec-root").arg(at("exec"));
