@@ -58,3 +58,27 @@ pub fn exit(code: i32) -> ! {
     // SAFETY: _exit takes any number and touches no memory of ours.
     unsafe { libc::_exit(code) }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::wait::{WaitStatus, waitpid};
+
+    use super::*;
+
+    /// Also where a library calls exit(3), whose code stays.
+    #[test]
+    fn exit_handlers_are_skipped() {
+        extern "C" fn handler() {
+            exit(1)
+        }
+        let child = fork(|| {
+            // SAFETY: the function is there for as long as the process.
+            unsafe { libc::atexit(handler) };
+            let _ = skip_exit_handlers();
+            // SAFETY: what it runs are the handlers.
+            unsafe { libc::exit(7) }
+        });
+        let child = child.unwrap();
+        assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 7)));
+    }
+}
