@@ -9,11 +9,11 @@ use libcontainer::container::Container;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use oci::{Bundle, Workload};
 use rustix::fs::FlockOperation;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use super::direct::{Direct, Plan};
 use super::{
-    Streams, cgroup_mount, explain, full, hide, keyring, mounts, oom_score, security_modules,
+    Streams, cgroup_mount, explain, full, hide, keyring, mounts, oom_score, pidfd, security_modules,
 };
 use crate::error::{Context, Error, Result};
 use crate::guest::{Artifact, Guest, Verdict};
@@ -187,10 +187,7 @@ fn make_fully(
     };
     let container = built?;
     let pid = container.pid().map_or(0, nix::unistd::Pid::as_raw);
-    let pidfd = Pid::from_raw(pid)
-        .ok_or(rustix::io::Errno::SRCH)
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-        .context("can't get a pidfd of the container's process")?;
+    let pidfd = pidfd::of(pid, "can't get a pidfd of the container's process")?;
     match prepare_for(verdict.as_ref(), bundle, pid, &pidfd) {
         Ok(()) => Ok(Made::Full {
             container: Box::new(container),

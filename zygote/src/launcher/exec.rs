@@ -10,9 +10,8 @@ use libcontainer::syscall::syscall::SyscallType;
 use nix::unistd::{Gid, setgroups};
 use oci::spec::Process;
 use oci::{Bundle, Workload};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{Streams, explain, full, hide, keyring};
+use super::{Streams, explain, full, hide, keyring, pidfd};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -56,10 +55,7 @@ pub fn exec(
         return Err(Error::Guest(sentence));
     }
     let pid = built.map_err(|error| explained(error, &bundle))?.as_raw();
-    let pidfd = Pid::from_raw(pid)
-        .ok_or(rustix::io::Errno::SRCH)
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-        .context("can't get a pidfd of the added process")?;
+    let pidfd = pidfd::of(pid, "can't get a pidfd of the added process")?;
     Ok((pid, pidfd))
 }
 

@@ -14,6 +14,7 @@ mod keyring;
 mod mounts;
 mod oom_score;
 mod outputs;
+mod pidfd;
 mod security_modules;
 mod update;
 

@@ -13,12 +13,13 @@ mod plan;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::wait::waitpid;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::error::{Context, Error, Result};
 use crate::fds;
 use crate::fork::fork_first;
 use crate::guest::{Guest, Hearer, Verdict};
+use crate::launcher::pidfd;
 use crate::trace;
 pub use plan::Plan;
 
@@ -55,36 +56,23 @@ impl Direct {
         // The process's ends of pipes are its own.
         drop((guest, reader, places));
         let pid = forked.as_raw();
-        let pidfd = Pid::from_raw(pid)
-            .ok_or(rustix::io::Errno::SRCH)
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-            .context("can't get a pidfd of the container's process")?;
+        let pidfd = pidfd::of(pid, "can't get a pidfd of the container's process")?;
         let made = Self {
             pid,
             pidfd,
             start: writer,
         };
-        match verdict.receive() {
-            Some(Verdict::Module) => Ok(Some(made)),
-            Some(Verdict::Native) => {
-                made.end();
-                Ok(None)
-            }
-            Some(Verdict::Refused { sentence }) => {
-                made.end();
-                Err(Error::Guest(sentence))
-            }
-            Some(Verdict::Unready { reason }) => {
-                made.end();
-                Err(Error::SetUp { reason })
-            }
-            None => {
-                made.end();
-                Err(Error::SetUp {
-                    reason: "its process ended before it was ready".into(),
-                })
-            }
-        }
+        let ended = match verdict.receive() {
+            Some(Verdict::Module) => return Ok(Some(made)),
+            Some(Verdict::Native) => Ok(None),
+            Some(Verdict::Refused { sentence }) => Err(Error::Guest(sentence)),
+            Some(Verdict::Unready { reason }) => Err(Error::SetUp { reason }),
+            None => Err(Error::SetUp {
+                reason: "its process ended before it was ready".into(),
+            }),
+        };
+        made.end();
+        ended
     }
 
     /// Ends the process, and waits until it is gone.
