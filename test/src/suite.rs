@@ -1,5 +1,6 @@
 //! The tests of one version of a server, as libtest-mimic takes them.
 
+use std::process::exit;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -16,21 +17,42 @@ pub struct Test<C: 'static> {
     pub wasm_only: bool,
 }
 
-/// Named `VERSION::test`; the search for leaks comes last.
-pub fn trials<S>(
-    instance: &Arc<Instance<S>>,
-    tests: impl Iterator<Item = &'static Test<S::Case>>,
+/// Runs the tests of a suite on each version, one version after the other, then
+/// those that are of no version, and ends the process with the outcome. `tests`:
+/// each with the number of its turn.
+pub fn run<S, T>(
+    versions: impl IntoIterator<Item = S::Version>,
+    tests: impl Fn() -> T,
+    others: Vec<Trial>,
     arguments: &Arguments,
-) -> Vec<Trial>
+) -> !
 where
     S: Server + Send + Sync + 'static,
     S::Version: Send + Sync,
+    T: Iterator<Item = (&'static Test<S::Case>, usize)>,
 {
-    trials_repeated(instance, tests.map(|test| (test, 1)), arguments)
+    let mut trials_of_all = Vec::new();
+    let mut previous = None;
+    for version in versions {
+        let instance = Instance::<S>::new(version, previous);
+        trials_of_all.extend(trials(&instance, tests(), arguments));
+        previous = Some(instance);
+    }
+    trials_of_all.extend(others);
+    let conclusion = libtest_mimic::run(arguments, trials_of_all);
+    drop(previous);
+    exit(if conclusion.has_failed() { 101 } else { 0 })
 }
 
-/// The same for tests that come again, each with the number of its turn.
-pub fn trials_repeated<S>(
+/// All tests once.
+pub fn once<C>(
+    suites: &'static [&'static [Test<C>]],
+) -> impl Iterator<Item = (&'static Test<C>, usize)> {
+    suites.iter().copied().flatten().map(|test| (test, 1))
+}
+
+/// Named `VERSION::test`; the search for leaks comes last.
+fn trials<S>(
     instance: &Arc<Instance<S>>,
     tests: impl Iterator<Item = (&'static Test<S::Case>, usize)>,
     arguments: &Arguments,

@@ -42,11 +42,8 @@ mod stdio;
 mod suite;
 mod user_namespaces;
 
-use std::process::exit;
-
 use libtest_mimic::Arguments;
 use shim_test::containerd::Containerd;
-use shim_test::instance::Instance;
 // For `crate::tests!`.
 use shim_test::tests;
 use shim_test::{sandbox, versions};
@@ -94,18 +91,11 @@ fn main() {
     }
     // What the tests measure is containerd's; more threads only disturb it.
     arguments.test_threads.get_or_insert(2);
-    let mut trials = Vec::new();
-    let mut previous = None;
-    for version in versions::all() {
-        let instance = Instance::<Containerd>::new(version, previous);
-        let tests = SUITES.iter().copied().flatten().chain(cleanup::TESTS);
-        trials.extend(shim_test::suite::trials(&instance, tests, &arguments));
-        previous = Some(instance);
-    }
-    for tests in [pack::ONCE, restart::ONCE, deploy::ONCE, security_page::ONCE] {
-        trials.extend(suite::once(tests));
-    }
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    drop(previous);
-    exit(if conclusion.has_failed() { 101 } else { 0 });
+    let tests = || {
+        let last = cleanup::TESTS.iter().map(|test| (test, 1));
+        shim_test::suite::once(SUITES).chain(last)
+    };
+    let others = [pack::ONCE, restart::ONCE, deploy::ONCE, security_page::ONCE];
+    let others = others.into_iter().flat_map(suite::once).collect();
+    shim_test::suite::run::<Containerd, _>(versions::all(), tests, others, &arguments)
 }

@@ -17,10 +17,7 @@ mod security;
 mod stats;
 mod streams;
 
-use std::process::exit;
-
 use libtest_mimic::Arguments;
-use shim_test::instance::Instance;
 use shim_test::suite::{self, Test};
 use shim_test::{sandbox, versions};
 
@@ -47,15 +44,6 @@ fn main() {
         sandbox::enter(sandbox::Network::Own);
     }
     arguments.test_threads.get_or_insert(2);
-    let mut trials = Vec::new();
-    let mut previous = None;
-    for version in versions::all() {
-        let instance = Instance::<Server>::new(version, previous);
-        let tests = SUITES.iter().copied().flatten();
-        trials.extend(suite::trials(&instance, tests, &arguments));
-        previous = Some(instance);
-    }
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    drop(previous);
-    exit(if conclusion.has_failed() { 101 } else { 0 });
+    let tests = || suite::once(SUITES);
+    suite::run::<Server, _>(versions::all(), tests, Vec::new(), &arguments)
 }

@@ -14,11 +14,8 @@ mod restart;
 mod run;
 mod terminal;
 
-use std::process::exit;
-
 use libtest_mimic::Arguments;
 use shim_test::docker::{self, Case, Docker};
-use shim_test::instance::Instance;
 use shim_test::sandbox;
 use shim_test::suite::{self, Test};
 
@@ -42,15 +39,6 @@ fn main() {
         sandbox::enter(sandbox::Network::Own);
     }
     arguments.test_threads.get_or_insert(2);
-    let mut trials = Vec::new();
-    let mut previous = None;
-    for version in docker::all() {
-        let instance = Instance::<Docker>::new(version, previous);
-        let tests = SUITES.iter().copied().flatten();
-        trials.extend(suite::trials(&instance, tests, &arguments));
-        previous = Some(instance);
-    }
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    drop(previous);
-    exit(if conclusion.has_failed() { 101 } else { 0 });
+    let tests = || suite::once(SUITES);
+    suite::run::<Docker, _>(docker::all(), tests, Vec::new(), &arguments)
 }

@@ -18,14 +18,11 @@ mod start_twice;
 mod streams;
 mod ttrpc;
 
-use std::env;
-use std::process::exit;
-
 use libtest_mimic::Arguments;
 use shim_test::case::Case;
 use shim_test::containerd::Containerd;
-use shim_test::instance::Instance;
 use shim_test::suite::{self, Test};
+use std::env;
 // For `crate::tests!`.
 use shim_test::tests;
 use shim_test::{sandbox, versions};
@@ -55,18 +52,11 @@ fn main() {
         Ok(Err(_)) => panic!("FAULT_ROUNDS is not a number"),
         Err(_) => 1,
     };
-    let mut trials = Vec::new();
-    let mut previous = None;
-    for version in versions::all() {
-        let instance = Instance::<Containerd>::new(version, previous);
-        let tests = (1..=rounds).flat_map(|round| {
+    let tests = || {
+        (1..=rounds).flat_map(|round| {
             let all = SUITES.iter().copied().flatten();
             all.map(move |test| (test, round))
-        });
-        trials.extend(suite::trials_repeated(&instance, tests, &arguments));
-        previous = Some(instance);
-    }
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    drop(previous);
-    exit(if conclusion.has_failed() { 101 } else { 0 });
+        })
+    };
+    suite::run::<Containerd, _>(versions::all(), tests, Vec::new(), &arguments)
 }

@@ -24,7 +24,6 @@ mod streams;
 use std::process::exit;
 
 use libtest_mimic::Arguments;
-use shim_test::instance::Instance;
 use shim_test::suite::{self, Test};
 use shim_test::{sandbox, versions};
 
@@ -61,19 +60,10 @@ fn main() {
     }
     // They wait more than they work.
     arguments.test_threads.get_or_insert(4);
-    let mut trials = Vec::new();
-    let mut previous = None;
-    for version in versions::all() {
+    let versions = versions::all().into_iter().filter(|version| {
         let numbers: Vec<u32> = version.name.split('.').flat_map(str::parse).collect();
-        if numbers.as_slice() < OLDEST.as_slice() {
-            continue;
-        }
-        let instance = Instance::<Cluster>::new(version, previous);
-        let tests = SUITES.iter().copied().flatten();
-        trials.extend(suite::trials(&instance, tests, &arguments));
-        previous = Some(instance);
-    }
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    drop(previous);
-    exit(if conclusion.has_failed() { 101 } else { 0 });
+        numbers.as_slice() >= OLDEST.as_slice()
+    });
+    let tests = || suite::once(SUITES);
+    suite::run::<Cluster, _>(versions, tests, Vec::new(), &arguments)
 }
