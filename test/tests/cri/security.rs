@@ -1,6 +1,7 @@
 //! A pod's security context.
 
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use k8s_cri::v1::security_profile::ProfileType;
 use k8s_cri::v1::{
@@ -8,7 +9,7 @@ use k8s_cri::v1::{
     SecurityProfile,
 };
 use shim_test::guest_image::{GUEST, NATIVE};
-use shim_test::{cgroup, processes};
+use shim_test::{cgroup, processes, wait};
 
 use crate::harness::{Case, Container, V4};
 
@@ -16,6 +17,9 @@ shim_test::tests! {
     any: restricted, unconfined, run_as_user, read_only_root, shared_processes, host_network;
     wasm:
 }
+
+/// How long helpers may take to end.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 fn context(config: &mut ContainerConfig) -> &mut LinuxContainerSecurityContext {
     let linux = config.linux.as_mut().expect("set by the harness");
@@ -84,9 +88,17 @@ fn restricted(case: &Case) {
         container
             .exec(&[program, "sleep"], false, V4)
             .expect("ready\n");
-        let members = cgroup::value(&container.cgroup(), &["cgroup.procs"]).expect("members");
-        let members = members.lines().map(|pid| pid.parse().expect("a pid"));
-        assert_eq!(members.map(expect_restricted).count(), 2);
+        let mut members = Vec::new();
+        // What has made the added process goes by itself.
+        wait::until_clean(GONE_WITHIN, || {
+            let listed = cgroup::value(&container.cgroup(), &["cgroup.procs"]).expect("members");
+            members = listed
+                .lines()
+                .map(|pid| pid.parse().expect("a pid"))
+                .collect();
+            (members.len() != 2).then(|| format!("other processes than two: {members:?}"))
+        });
+        members.into_iter().for_each(expect_restricted);
     }
     pod.remove();
 }
