@@ -77,6 +77,12 @@ impl Console {
         tcsetwinsize(self.master.get_ref(), size).context("can't resize the terminal")
     }
 
+    /// Whether all that the process has written, which has ended, is on its way.
+    pub fn is_drained(&self) -> bool {
+        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Waits until what the process has written is with the client, which may
     /// have gone.
     pub async fn drained(&self) {

@@ -103,6 +103,9 @@ impl Exec {
     async fn watch(self: Arc<Self>, container: Arc<Container>) {
         let at = self.process.ended().await;
         let status = self.process.exit_status().await;
+        if let Some(held) = self.process.held() {
+            held.taken().await;
+        }
         let exit = Exit { status, at };
         container.events.publish(Event::Exit {
             id: container.id().to_owned(),

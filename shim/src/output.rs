@@ -11,6 +11,8 @@ use rustix::io::ioctl_fionread;
 /// where all runs at once; a client that was killed does not come at all.
 const CLIENT_COMES_WITHIN: Duration = Duration::from_secs(1);
 
+const WRITE: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC);
+
 /// The reading end of a FIFO that a process writes its output to, held so that
 /// a client that goes away and comes again (containerd restarts) breaks nothing.
 #[derive(Debug)]
@@ -25,24 +27,33 @@ impl HeldOutput {
         Self { path, reader }
     }
 
+    /// Whether the client has read what was written.
+    pub fn is_taken(&self) -> bool {
+        ioctl_fionread(&self.reader).unwrap_or_default() == 0
+    }
+
+    /// Another writing end.
+    pub fn writer(&self) -> rustix::io::Result<OwnedFd> {
+        open(&self.path, WRITE.union(OFlags::NONBLOCK), Mode::empty())
+    }
+
     /// Lets go of what a process has written that is over, when its client has
     /// the FIFO open: before, it would be lost.
     pub async fn deliver(self) {
-        let Self { path, reader } = self;
-        if ioctl_fionread(&reader).unwrap_or_default() == 0 {
+        if self.is_taken() {
             return;
         }
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let Ok(keeper) = open(&path, flags | OFlags::NONBLOCK, Mode::empty()) else {
+        let Ok(keeper) = self.writer() else {
             return;
         };
+        let Self { path, reader } = self;
         drop(reader);
         if has_reader(&keeper) {
             return;
         }
         // Opening it waits for a reader (fifo(7)).
         let waiting = path.clone();
-        let opening = tokio::task::spawn_blocking(move || open(&waiting, flags, Mode::empty()));
+        let opening = tokio::task::spawn_blocking(move || open(&waiting, WRITE, Mode::empty()));
         if tokio::time::timeout(CLIENT_COMES_WITHIN, opening)
             .await
             .is_err()

@@ -1,7 +1,8 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use tokio::net::unix::pipe;
@@ -11,6 +12,12 @@ use crate::error::{Context, Error, Result};
 use crate::log_uri::{LogUri, fifo_path, open_file, start_logger};
 use crate::output::HeldOutput;
 use crate::stdin::{FifoWatch, HeldStdin};
+
+/// How long a client may take to read what is there before it is told of the end.
+const CLIENT_READS_WITHIN: Duration = Duration::from_millis(500);
+
+/// How often to look whether it has: the kernel does not tell.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
 
 /// Where a process's standard streams go: FIFOs of containerd's client, log
 /// URIs, or nothing where a path is empty (shim protocol, "IO").
@@ -72,16 +79,43 @@ impl Held {
         self.console.as_ref()
     }
 
+    /// Waits until the client has read what the process has written, which has
+    /// ended.
+    ///
+    /// One that is told of the end before it has opened the output gives up
+    /// opening it (`Cancel` of containerd's client), and a process may be over
+    /// before a thread of a busy client comes to run.
+    pub async fn taken(&self) {
+        if self.is_taken() {
+            return;
+        }
+        // Who opens a FIFO to read from waits for a writer.
+        let _writers: Vec<_> = self.outputs().iter().map(HeldOutput::writer).collect();
+        let taken = async {
+            while !self.is_taken() {
+                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            }
+        };
+        // Else nobody is there, or somebody who reads slowly and has opened it.
+        let _ = tokio::time::timeout(CLIENT_READS_WITHIN, taken).await;
+    }
+
+    fn is_taken(&self) -> bool {
+        self.console.as_ref().is_none_or(Console::is_drained)
+            && self.outputs().iter().all(HeldOutput::is_taken)
+    }
+
+    fn outputs(&self) -> MutexGuard<'_, Vec<HeldOutput>> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until what the process has written, which has ended, is with its
     /// client or can't be lost any more.
     pub async fn delivered(&self) {
         if let Some(console) = &self.console {
             console.drained().await;
         }
-        let outputs = {
-            let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *outputs)
-        };
+        let outputs = std::mem::take(&mut *self.outputs());
         for output in outputs {
             output.deliver().await;
         }
@@ -245,6 +279,28 @@ mod tests {
         (stdin, held)
     }
 
+    /// And no longer than it may.
+    #[tokio::test]
+    async fn the_end_waits_until_output_is_taken() {
+        let path = make_fifo("taken");
+        let paths = StdioPaths {
+            stdout: path.clone(),
+            ..StdioPaths::default()
+        };
+        let ([_, stdout, _], held) = open(&paths, OWNER).await.unwrap();
+        File::from(stdout).write_all(b"all of it").unwrap();
+        let begin = std::time::Instant::now();
+        held.taken().await;
+        assert!(begin.elapsed() >= CLIENT_READS_WITHIN, "nobody has read it");
+        let client = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            File::open(path).unwrap().read(&mut [0; 64]).unwrap()
+        });
+        held.taken().await;
+        assert!(held.is_taken());
+        assert_eq!(client.join().unwrap(), b"all of it".len());
+    }
+
     #[tokio::test]
     async fn input_ends_when_the_client_closes_its_end() {
         let path = make_fifo("client");
@@ -271,7 +327,7 @@ mod tests {
         let (stdin, held) = open_stdin(&path, None).await;
         let mut client = File::options().write(true).open(&path).unwrap();
         held.started();
-        tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+        tokio::time::sleep(Duration::from_millis(800)).await;
         client.write_all(b"late").unwrap();
         drop(client);
         assert_eq!(read_all(stdin).await, "late");
@@ -287,7 +343,7 @@ mod tests {
             let mut client = File::options().write(true).open(&path).unwrap();
             client.write_all(part.as_bytes()).unwrap();
             drop(client);
-            tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+            tokio::time::sleep(Duration::from_millis(800)).await;
         }
         held.close_stdin();
         assert_eq!(read_all(stdin).await, "before and after");
@@ -303,7 +359,7 @@ mod tests {
         let (mut one, mut other) = (open(), open());
         one.write_all(b"one").unwrap();
         drop(one);
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         other.write_all(b", two").unwrap();
         drop(other);
         assert_eq!(read_all(stdin).await, "one, two");
@@ -318,7 +374,7 @@ mod tests {
         let held = HeldStdin::new(writer, None, None);
         let mut client = File::options().write(true).open(&path).unwrap();
         held.started();
-        tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+        tokio::time::sleep(Duration::from_millis(800)).await;
         client.write_all(b"all").unwrap();
         drop(client);
         held.close();
@@ -391,7 +447,7 @@ mod tests {
         File::from(stdout).write_all(b"out\n").unwrap();
         File::from(stderr).write_all(b"err\n").unwrap();
         while !log.exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(std::fs::read_to_string(log).unwrap(), "n a\nout\nerr\n");
         std::fs::remove_dir_all(folder).unwrap();
