@@ -71,12 +71,14 @@ impl Address {
         })
     }
 
-    /// Removes a socket that a dead shim left.
-    pub fn remove_unless_served(&self) {
+    /// Removes a socket that a dead shim left; returns whether there is none now.
+    pub fn remove_unless_served(&self) -> bool {
         let _folder = lock();
-        if !is_served(&self.0) {
+        let is_left = !is_served(&self.0);
+        if is_left {
             let _ = std::fs::remove_file(&self.0);
         }
+        is_left
     }
 }
 

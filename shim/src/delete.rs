@@ -31,6 +31,9 @@ const KILLED: u32 = 128 + 9;
 const LAUNCHER_ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// How long a launcher that was killed may take to be gone.
 const LAUNCHER_GONE_WITHIN: Duration = Duration::from_millis(500);
+/// How often to look whether the socket of a server that died is closed.
+const SOCKET_ATTEMPTS: u32 = 10;
+const SOCKET_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How long the poststop hooks may take.
 const HOOKS_WITHIN: Duration = Duration::from_secs(1);
 /// How long the container's processes, which were killed, may take to be gone.
@@ -56,7 +59,11 @@ pub fn delete(args: &Args) -> Result<()> {
     // Not waited for: a launcher that does not end.
     runtime.shutdown_background();
     if let Some(address) = Address::read(&bundle) {
-        address.remove_unless_served();
+        // A process that is being killed closes one descriptor after the other.
+        let mut attempts = 0..SOCKET_ATTEMPTS;
+        while !address.remove_unless_served() && attempts.next().is_some() {
+            std::thread::sleep(SOCKET_AGAIN_AFTER);
+        }
     }
     let response = DeleteResponse {
         pid,
