@@ -186,10 +186,11 @@ mod tests {
     fn a_message_arrives_with_its_descriptors() {
         let (one, other) = Channel::pair().unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
-        one.send(&ToZygote::Fork, &[writer.as_fd()]).unwrap();
+        let fork = ToZygote::Fork { own_network: None };
+        one.send(&fork, &[writer.as_fd()]).unwrap();
         drop(writer);
         let (message, fds) = other.recv::<ToZygote>().unwrap();
-        assert_eq!(message, ToZygote::Fork);
+        assert_eq!(message, fork);
         let [fd] = <[OwnedFd; 1]>::try_from(fds).unwrap();
         File::from(fd).write_all(b"through").unwrap();
         let mut text = String::new();
@@ -219,7 +220,10 @@ mod tests {
         assert!(one.try_recv::<ToZygote>().unwrap_err().is_would_block());
         drop(other);
         assert!(matches!(one.recv::<ToZygote>(), Err(Error::Closed)));
-        assert!(matches!(one.send(&ToZygote::Fork, &[]), Err(Error::Closed)));
+        assert!(matches!(
+            one.send(&ToZygote::Fork { own_network: None }, &[]),
+            Err(Error::Closed)
+        ));
     }
 
     #[test]

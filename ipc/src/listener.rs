@@ -90,9 +90,14 @@ mod tests {
         assert!(Channel::connect(&path).is_err(), "nobody listens");
         let listener = Listener::bind(&path).unwrap();
         let client = Channel::connect(&path).unwrap();
-        client.send(&ToZygote::Fork, &[]).unwrap();
+        client
+            .send(&ToZygote::Fork { own_network: None }, &[])
+            .unwrap();
         let server = listener.accept().unwrap().expect("root's, as this test");
-        assert_eq!(server.recv::<ToZygote>().unwrap().0, ToZygote::Fork);
+        assert_eq!(
+            server.recv::<ToZygote>().unwrap().0,
+            ToZygote::Fork { own_network: None }
+        );
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -8,7 +8,10 @@ use crate::Phase;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToZygote {
     /// Fork a launcher. One descriptor: its end of the container's connection.
-    Fork,
+    /// `own_network`: whether the container it is for gets a network namespace
+    /// of its own; the next one is then taken to want the same. Not said for
+    /// what is no new container.
+    Fork { own_network: Option<bool> },
     /// Report how `pid` ended, the init process that the launcher `launcher`
     /// made. Asked once, when its pidfd has become readable and the container's
     /// connection is closed.
@@ -51,15 +54,18 @@ impl ExitStatus {
 /// From the shim to a launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToLauncher {
-    /// Create the container. Three descriptors: stdin, stdout, stderr; then one
-    /// for each of the modules, the program first; then, if it may be asked, a
-    /// connection to the shim's store of native code. Without modules the
-    /// program is in the container.
-    Create {
+    /// Do what can be done for a container before it is asked for: all that
+    /// needs nothing but its `config.json`. Has no reply of its own; what fails
+    /// is told in that to `Create`. Undone when the connection is closed.
+    Prepare {
         launch: Launch,
         cgroup: Vec<CgroupFolder>,
-        modules: Vec<ModuleFile>,
     },
+    /// Create the container that was prepared; its rootfs is mounted. Three
+    /// descriptors: stdin, stdout, stderr; then one for each of the modules, the
+    /// program first; then, if it may be asked, a connection to the shim's store
+    /// of native code. Without modules the program is in the container.
+    Create { modules: Vec<ModuleFile> },
     /// Let the created container's process run.
     Start,
     /// Add a process to a running container, and let it run. Four descriptors

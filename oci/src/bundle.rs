@@ -12,6 +12,10 @@ const GROUP_ANNOTATIONS: [&str; 2] = [
     "io.kubernetes.cri.sandbox-id",
 ];
 
+/// What CRI plugins say of each container: "container", or this.
+const CONTAINER_TYPE: &str = "io.kubernetes.cri.container-type";
+const SANDBOX: &str = "sandbox";
+
 /// A bundle folder and its parsed `config.json` (OCI runtime spec, "bundle").
 #[derive(Debug, Clone)]
 pub struct Bundle {
@@ -47,6 +51,13 @@ impl Bundle {
             .map(String::as_str)
     }
 
+    /// Whether this is what holds a pod's namespaces, and no program of the user's.
+    pub fn is_sandbox(&self) -> bool {
+        let annotations = self.annotations();
+        let kind = annotations.and_then(|annotations| annotations.get(CONTAINER_TYPE));
+        kind.is_some_and(|kind| kind == SANDBOX)
+    }
+
     pub fn annotations(&self) -> Option<&HashMap<String, String>> {
         self.spec.annotations().as_ref()
     }
@@ -65,6 +76,11 @@ impl Bundle {
     /// of a pid namespace do.
     pub fn has_own_pids(&self) -> bool {
         self.has_own(LinuxNamespaceType::Pid)
+    }
+
+    /// Whether the container has a network of its own, with nobody in it yet.
+    pub fn has_own_network(&self) -> bool {
+        self.has_own(LinuxNamespaceType::Network)
     }
 
     /// Whether user and group numbers mean others on the host.
@@ -128,6 +144,17 @@ mod tests {
         );
         assert_eq!(pod.group(), Some("pod"));
         assert_eq!(bundle(r#"{"ociVersion":"1.0.0"}"#).group(), None);
+    }
+
+    #[test]
+    fn a_pods_sandbox_is_told_by_its_annotation() {
+        let with = |kind: &str| {
+            let key = "io.kubernetes.cri.container-type";
+            let config = format!(r#"{{"ociVersion":"1.0.0","annotations":{{"{key}":"{kind}"}}}}"#);
+            bundle(&config).is_sandbox()
+        };
+        assert!(with("sandbox") && !with("container"));
+        assert!(!bundle(r#"{"ociVersion":"1.0.0"}"#).is_sandbox());
     }
 
     #[test]

@@ -20,15 +20,15 @@ pub struct Args {
 pub enum Action {
     Start,
     Delete,
-    Serve,
     Info,
     Version,
 }
 
 impl Args {
     pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Self> {
+        let mut action = None;
         let mut parsed = Self {
-            action: Action::Serve,
+            action: Action::Version,
             namespace: String::new(),
             id: String::new(),
             address: String::new(),
@@ -38,11 +38,11 @@ impl Args {
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             let Some(flag) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else {
-                parsed.action = match arg.as_str() {
+                action = Some(match arg.as_str() {
                     "start" => Action::Start,
                     "delete" => Action::Delete,
                     other => return Err(Error::Usage(format!("no such action: {other}"))),
-                };
+                });
                 continue;
             };
             let (name, inline) = match flag.split_once('=') {
@@ -50,8 +50,8 @@ impl Args {
                 None => (flag, None),
             };
             match name {
-                "v" | "version" => parsed.action = Action::Version,
-                "info" => parsed.action = Action::Info,
+                "v" | "version" => action = Some(Action::Version),
+                "info" => action = Some(Action::Info),
                 "debug" => parsed.debug = inline.as_deref() != Some("false"),
                 _ => {
                     let value = inline
@@ -69,6 +69,9 @@ impl Args {
                 }
             }
         }
+        parsed.action = action.ok_or_else(|| {
+            Error::Usage("no action; containerd calls this with start or delete".into())
+        })?;
         parsed.check()
     }
 
@@ -141,6 +144,7 @@ mod tests {
             ("-namespace n -id a restart", "no such action: restart"),
             ("-namespace n -id", "-id needs a value"),
             ("-what n", "no such flag: -what"),
+            ("-namespace n -id a", "no action"),
         ] {
             let error = parse(line).unwrap_err().to_string();
             assert!(error.contains(says), "{line}: {error}");

@@ -34,9 +34,11 @@ impl Connection {
     }
 
     /// Has a launcher forked that serves the other end of `connection`.
-    pub async fn fork(&self, connection: Channel) -> Result<i32> {
+    /// `own_network` as in `ToZygote::Fork`.
+    pub async fn fork(&self, connection: Channel, own_network: Option<bool>) -> Result<i32> {
         let (sender, answer) = oneshot::channel();
-        self.ask(&ToZygote::Fork, &[connection.as_fd()], |asked| {
+        let fork = ToZygote::Fork { own_network };
+        self.ask(&fork, &[connection.as_fd()], |asked| {
             asked.forks.push_back(sender);
         })?;
         answer.await.unwrap_or_else(|_| Err(gone()))

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use figures::Figures;
 use ipc::Launch;
-use oci::Bundle;
 use rustix::process::Signal;
 
 use crate::cgroup::Cgroup;
@@ -17,13 +16,13 @@ use crate::events::EventQueue;
 use crate::exec::{Exec, ExecRequest};
 use crate::freezer;
 use crate::launcher::{Starter, Streams};
-use crate::library::Asker;
+use crate::library::{Asker, Library};
 use crate::oom::OomWatch;
+use crate::preparation::{Config, Preparation};
 use crate::process::{Exit, Process, Status};
 use crate::settings::Aot;
 use crate::stdio::{self, Owner, StdioPaths};
 use crate::trace::Trace;
-use crate::zygote::Zygote;
 
 /// How long added processes may take to be seen to end when init has ended.
 const EXECS_END_WITHIN: Duration = Duration::from_secs(1);
@@ -52,7 +51,6 @@ pub struct Container {
 /// How a container is made, and what is told of it.
 #[derive(Debug)]
 pub struct Ways {
-    pub aot: Aot,
     pub trace: Trace,
     pub figures: Figures,
     /// When containerd has asked for it.
@@ -63,33 +61,42 @@ impl Container {
     /// Makes the container and its init process, which then waits for `start`.
     /// The rootfs is mounted; the modules are what is not in it.
     pub async fn create(
-        launch: Launch,
+        preparation: Preparation,
         stdio: StdioPaths,
-        cgroup: Cgroup,
-        (bundle, modules): (&Bundle, Modules),
+        modules: Modules,
         ways: Ways,
-        zygote: &Zygote,
+        library: &Arc<Library>,
         events: EventQueue,
     ) -> Result<Arc<Self>> {
+        let Preparation {
+            config,
+            launch,
+            cgroup,
+            launcher,
+        } = preparation;
+        let Config {
+            bundle, settings, ..
+        } = &*config;
         let Ways {
-            aot,
             trace,
             figures,
             asked,
         } = ways;
-        let launcher = zygote.fork().await?;
-        trace.done("launcher forked");
+        let aot = settings.aot;
         let owner = owner(&launch, &events, bundle.user());
-        let (ends, held) = stdio::open(&stdio, owner).await?;
+        let (ends, held) = match stdio::open(&stdio, owner).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                launcher.dismiss().await;
+                return Err(error);
+            }
+        };
         let streams = Streams {
             stdio: ends,
-            library: zygote.library().connect(asker(&launch.id, aot, &figures)),
+            library: library.connect(asker(&launch.id, aot, &figures)),
         };
-        let folders = cgroup.folders.clone();
         trace.done("streams");
-        let (handle, starter) = launcher
-            .create(launch.clone(), folders, modules, streams)
-            .await?;
+        let (handle, starter) = launcher.create(modules, streams).await?;
         trace.add(&handle.phases);
         trace.done("made known");
         let init = Process::new(launch.id.clone(), stdio);
@@ -246,6 +253,9 @@ impl Container {
         let status = self.init.exit_status().await;
         self.await_execs().await;
         self.tell_of(&mut oom);
+        if let Some(held) = self.init.held() {
+            held.taken().await;
+        }
         let exit = Exit { status, at };
         self.init.stopped(exit);
         self.events.publish(Event::Exit {

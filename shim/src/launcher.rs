@@ -1,14 +1,20 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ipc::{CgroupFolder, Channel, ExitStatus, FromLauncher, Launch, ToLauncher};
+use ipc::{Channel, ExitStatus, FromLauncher, Launch, ToLauncher};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::net::Shutdown;
 
 use crate::connection::Connection;
 use crate::content::Modules;
 use crate::error::{Context, Error, Result};
 use crate::process::Handle;
 use crate::watched::{Watched, recv, watch};
+
+/// How long a launcher may take to undo what it has prepared.
+const UNDONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A process that makes one container and then waits to start it. It ends when
 /// this is dropped.
@@ -68,17 +74,10 @@ impl Launcher {
         })
     }
 
-    /// Makes the container; returns its init process, which waits.
-    pub async fn create(
-        self,
-        launch: Launch,
-        cgroup: Vec<CgroupFolder>,
-        modules: Modules,
-        streams: Streams,
-    ) -> Result<(Handle, Starter)> {
+    /// Makes the container that was prepared; returns its init process, which
+    /// waits.
+    pub async fn create(self, modules: Modules, streams: Streams) -> Result<(Handle, Starter)> {
         let request = ToLauncher::Create {
-            launch,
-            cgroup,
             modules: modules.files,
         };
         let (handle, pipe) = self.make(&request, streams, modules.fds).await?;
@@ -87,6 +86,20 @@ impl Launcher {
             None => Starter::Launcher(self),
         };
         Ok((handle, starter))
+    }
+
+    /// Has undone what was prepared, and waits for that.
+    pub async fn dismiss(self) {
+        // All that it can be asked has been asked.
+        let _ = rustix::net::shutdown(self.channel.get_ref(), Shutdown::Write);
+        let ended = async { while self.reply().await.is_ok() {} };
+        let _ = tokio::time::timeout(UNDONE_WITHIN, ended).await;
+    }
+
+    /// Whether it has ended, though it has made nothing.
+    pub fn is_gone(&self) -> bool {
+        let mut fds = [PollFd::new(self.channel.get_ref(), PollFlags::empty())];
+        rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|gone| gone > 0)
     }
 
     /// Adds a process to a running container and lets it run. `process`: the

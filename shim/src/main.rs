@@ -1,6 +1,6 @@
 //! `containerd-shim-wasm-v1`: a containerd shim v2 that runs WebAssembly modules.
 //!
-//! One binary, four roles: `start` (short-lived, spawns the server), the server
+//! One binary, four roles: `start` (short-lived, forks the server), the server
 //! (one for a pod, or for a container outside a pod), `delete` (short-lived,
 //! cleans up after a server that died) and `-info`. See docs/design.md.
 
@@ -22,8 +22,10 @@ mod event;
 mod events;
 mod exec;
 mod exit_info;
+mod fork;
 mod freezer;
 mod info;
+mod inherited;
 mod launcher;
 mod library;
 mod log_uri;
@@ -33,6 +35,7 @@ mod metrics;
 mod oom;
 mod options;
 mod output;
+mod preparation;
 mod process;
 mod read_only;
 mod rootfs;
@@ -65,7 +68,6 @@ fn main() -> ExitCode {
         Action::Info => info::print(),
         Action::Start => start::start(&args),
         Action::Delete => delete::delete(&args),
-        Action::Serve => server::serve(&args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,21 +1,21 @@
 use std::collections::HashMap;
-use std::os::fd::AsFd;
+use std::fs::File;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::sync::Arc;
 
 use containerd_shim_protos::shim_async::create_task;
 use containerd_shim_protos::ttrpc::r#async as ttrpc;
+use oci::Bundle;
 
 use crate::address::{Address, OwnSocket};
 use crate::args::Args;
 use crate::content::Content;
 use crate::end::End;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::events::Publisher;
 use crate::logging;
+use crate::preparation::Stamp;
 use crate::service::Service;
-use crate::start::TTRPC_ADDRESS;
 use crate::tasks::Tasks;
 use crate::zygote::Zygote;
 
@@ -24,64 +24,91 @@ use crate::zygote::Zygote;
 const SERVICES: [&str; 2] = ["containerd.task.v2.Task", "containerd.task.v3.Task"];
 
 /// Serves a pod's tasks until containerd says that it is over. Runs in the
-/// bundle of the first container; the listening socket is standard input.
-pub fn serve(args: &Args) -> Result<()> {
+/// bundle of the first container, which is prepared at once. `events`: where
+/// containerd wants to hear of them.
+pub fn serve(
+    args: &Args,
+    listener: UnixListener,
+    first: (Bundle, Stamp),
+    events: Option<String>,
+) -> Result<()> {
     // A session of its own: signals to containerd's group are not for us.
     let _ = rustix::process::setsid();
+    quiet()?;
     logging::init(args)?;
-    let listener = inherited_listener()?;
-    let address = Address::read(Path::new("."));
+    let address = Address::read(&first.0.path).and_then(Address::own);
     // The bundle goes with its container; a pod's server stays.
     std::env::set_current_dir("/").at("can't change to", "/")?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("can't start the server")?
-        .block_on(run(args, listener, address.and_then(Address::own)))
+        .block_on(run(args, listener, first, events, address))
 }
 
-fn inherited_listener() -> Result<UnixListener> {
-    let listener = std::io::stdin()
-        .as_fd()
-        .try_clone_to_owned()
-        .context("can't take the listening socket")?;
-    if !rustix::net::sockopt::socket_acceptconn(&listener).unwrap_or(false) {
-        return Err(Error::Usage(
-            "standard input is not a listening socket".into(),
-        ));
-    }
-    let null = std::fs::File::open("/dev/null").at("can't open", "/dev/null")?;
-    rustix::stdio::dup2_stdin(null).context("can't replace standard input")?;
-    Ok(listener.into())
+/// containerd waits until nobody else could write to its streams.
+fn quiet() -> Result<()> {
+    let what = "can't replace the standard streams";
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let null = null.at("can't open", "/dev/null")?;
+    rustix::stdio::dup2_stdin(&null).context(what)?;
+    rustix::stdio::dup2_stdout(&null).context(what)?;
+    rustix::stdio::dup2_stderr(&null).context(what)
 }
 
-async fn run(args: &Args, listener: UnixListener, socket: Option<OwnSocket>) -> Result<()> {
-    let events_address = std::env::var(TTRPC_ADDRESS).ok();
-    let (events, publisher) = Publisher::start(events_address, args.namespace.clone());
+async fn run(
+    args: &Args,
+    listener: UnixListener,
+    (bundle, stamp): (Bundle, Stamp),
+    events: Option<String>,
+    socket: Option<OwnSocket>,
+) -> Result<()> {
+    let (events, publisher) = Publisher::start(events, args.namespace.clone());
     let end = Arc::new(End::new(socket));
     let zygote = Zygote::find()?;
     let content = Content::new(zygote.files(), args);
     let tasks = Arc::new(Tasks::new(zygote, content, events, Arc::clone(&end)));
-    let mut server = listen(listener, &tasks)?;
-    server.start().await?;
-    log::debug!("serving");
     // Not waited for: requests may come meanwhile, and wait in their turn.
-    let warming = tokio::spawn({
+    let preparing = tokio::spawn({
         let tasks = Arc::clone(&tasks);
+        let id = args.id.clone();
         async move {
-            if let Err(error) = tasks.warm_up().await {
-                log::error!("{error}");
+            if let Err(error) = tasks.prepare(&id, bundle, stamp).await {
+                // Who asks for the container is told, if it is still so.
+                log::debug!("not prepared: {error}");
             }
         }
     });
+    // The launcher works while this goes on.
+    tokio::task::yield_now().await;
+    show_as_server(args);
+    let mut server = listen(listener, &tasks)?;
+    server.start().await?;
+    log::debug!("serving");
     end.decided().await;
     log::debug!("ending");
-    warming.abort();
+    preparing.abort();
     server.shutdown().await?;
     drop(server);
     drop(tasks);
     publisher.flush().await;
     Ok(())
+}
+
+/// In process lists, as other shims are shown; and leaves nothing of containerd's
+/// environment.
+fn show_as_server(args: &Args) {
+    title::find();
+    let program = std::env::args().next().unwrap_or_default();
+    let flags = [
+        ("-namespace", &args.namespace),
+        ("-id", &args.id),
+        ("-address", &args.address),
+    ];
+    let flags = flags.into_iter().flat_map(|(flag, value)| [flag, value]);
+    let line: Vec<&str> = [program.as_str()].into_iter().chain(flags).collect();
+    title::set(&line);
+    title::forget_environment();
 }
 
 fn listen(listener: UnixListener, tasks: &Arc<Tasks>) -> Result<ttrpc::Server> {

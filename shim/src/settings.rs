@@ -67,6 +67,11 @@ impl Settings {
 }
 
 impl Settings {
+    /// Whether it is to be noted how long each step takes.
+    pub fn wants_trace(&self) -> bool {
+        self.trace || self.otlp.is_some()
+    }
+
     fn check(self, file: &Path) -> Result<Self> {
         let wrong = |problem| Err(Error::Invalid(format!("{}: {problem}", file.display())));
         match (&self.metrics, &self.otlp) {

@@ -1,9 +1,5 @@
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use oci::Bundle;
 use serde::{Deserialize, Serialize};
@@ -11,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::args::Args;
 use crate::error::{Context, Result};
+use crate::fork::fork;
+use crate::preparation::Stamp;
+use crate::{inherited, server};
 
 /// The environment variable in which containerd names its event service.
 pub const TTRPC_ADDRESS: &str = "TTRPC_ADDRESS";
@@ -34,18 +33,21 @@ struct BootstrapResult<'a> {
 /// Starts a server for this container's pod, or finds the one that there is,
 /// and prints where it listens. Runs in the bundle.
 pub fn start(args: &Args) -> Result<()> {
+    inherited::close();
     let params = read_params();
-    let bundle = Bundle::load(Path::new("."))?;
+    let folder = std::env::current_dir().at("can't find", ".")?;
+    let stamp = Stamp::of(&folder);
+    let bundle = Bundle::load(&folder)?;
     let group = bundle.group().unwrap_or(&args.id);
     let address = Address::of(&args.address, &args.namespace, group);
     let answer = answer(&address.to_string(), params.is_some());
     let Some(listener) = address.bind()? else {
-        address.write(Path::new("."))?;
+        address.write(&folder)?;
         return print(&answer);
     };
     let served = address
-        .write(Path::new("."))
-        .and_then(|()| spawn_server(args, listener, params.as_ref()));
+        .write(&folder)
+        .and_then(|()| fork_server(args, listener, (bundle, stamp?), params.as_ref()));
     if let Err(error) = served {
         address.remove_unless_served();
         return Err(error);
@@ -74,34 +76,22 @@ fn read_params() -> Option<BootstrapParams> {
     serde_json::from_slice(&input).ok()
 }
 
-/// The server is this program again, with the listening socket as its standard
-/// input: containerd can connect before the server has begun to run.
-fn spawn_server(
+/// The server is a fork of this process: it has no program to load and nothing to
+/// read again, and is at work before containerd knows where it listens.
+fn fork_server(
     args: &Args,
     listener: UnixListener,
+    bundle: (Bundle, Stamp),
     params: Option<&BootstrapParams>,
 ) -> Result<()> {
-    let own_path = std::env::current_exe().context("can't find this program's file")?;
-    // /proc/self/exe is this very file, also when it is replaced meanwhile.
-    let mut command = Command::new("/proc/self/exe");
-    command
-        .arg0(own_path)
-        .args(["-namespace", &args.namespace, "-id", &args.id])
-        .args(["-address", &args.address])
-        .stdin(Stdio::from(OwnedFd::from(listener)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .env_clear();
-    if args.debug {
-        command.arg("-debug");
-    }
-    let events = std::env::var_os(TTRPC_ADDRESS)
-        .or_else(|| params.map(|params| params.containerd_ttrpc_address.clone().into()));
-    if let Some(events) = events {
-        command.env(TTRPC_ADDRESS, events);
-    }
-    let server = command.spawn().context("can't start the shim's server")?;
-    keep_from_oom_killer(server.id());
+    let events = std::env::var(TTRPC_ADDRESS).ok();
+    let events = events.or_else(|| params.map(|params| params.containerd_ttrpc_address.clone()));
+    let server = fork(|| {
+        // Nobody is there to read it; what goes wrong is in the log.
+        i32::from(server::serve(args, listener, bundle, events).is_err())
+    })
+    .context("can't start the shim's server")?;
+    keep_from_oom_killer(server);
     Ok(())
 }
 

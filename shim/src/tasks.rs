@@ -9,18 +9,17 @@ use oci::Bundle;
 use crate::args::is_name;
 use crate::artifact;
 use crate::cgroup::Cgroup;
-use crate::cgroup_path;
 use crate::container::{Container, Ways};
-use crate::content::Content;
+use crate::content::{Content, Modules};
 use crate::counts;
 use crate::end::End;
 use crate::error::{Context, Error, Result};
 use crate::event::Event;
 use crate::events::EventQueue;
 use crate::options::RuntimeOptions;
+use crate::preparation::{Config, Preparation, Stamp};
 use crate::process::{Exit, Status};
 use crate::rootfs::{self, Mount};
-use crate::settings::Settings;
 use crate::slots::Slots;
 use crate::spans::TraceContext;
 use crate::stdio::StdioPaths;
@@ -52,6 +51,8 @@ pub struct Tasks {
     content: Content,
     events: EventQueue,
     slots: Slots,
+    /// The container that will be asked for first.
+    early: tokio::sync::Mutex<Option<Preparation>>,
 }
 
 impl Tasks {
@@ -62,12 +63,20 @@ impl Tasks {
             content,
             events,
             slots: Slots::new(end),
+            early: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Starts the zygote while containerd still prepares its first request.
-    pub async fn warm_up(&self) -> Result<()> {
-        self.zygote.warm_up().await
+    /// Prepares a container while containerd is busy with other things: as a rule
+    /// it asks for this one next.
+    pub async fn prepare(&self, id: &str, bundle: Bundle, stamp: Stamp) -> Result<()> {
+        // Who creates a container meanwhile waits for this.
+        let mut early = self.early.lock().await;
+        self.zygote.warm_up().await?;
+        let config = Arc::new(Config::of(bundle, stamp)?);
+        let options = RuntimeOptions::default();
+        *early = Some(Preparation::make(id, config, options, &self.zygote).await?);
+        Ok(())
     }
 
     /// Returns the pid of the container's init process.
@@ -85,60 +94,78 @@ impl Tasks {
 
     async fn create_in_slot(&self, request: CreateRequest) -> Result<Arc<Container>> {
         let (received, asked) = (Phase::done("begin"), Instant::now());
-        let bundle = Bundle::load(&request.bundle)?;
-        let settings = Settings::of(&bundle)?;
-        let figures = Figures::at(settings.metrics.clone());
-        let created = self
-            .create_of(request, &bundle, settings, (received, asked))
-            .await;
+        let early = self.take_early(&request).await;
+        let config = match &early {
+            Some(early) => Arc::clone(&early.config),
+            None => Arc::new(Config::read(&request.bundle)?),
+        };
+        let figures = Figures::at(config.settings.metrics.clone());
+        let trace = Trace::new(
+            &request.id,
+            &config.settings,
+            request.context.clone(),
+            received,
+        );
+        trace.done("config.json");
+        let ways = Ways {
+            trace,
+            figures: figures.clone(),
+            asked,
+        };
+        let created = self.create_of(request, config, early, ways).await;
         if created.is_err() {
             counts::add(&figures, Count::FailedStart);
         }
         created
     }
 
+    /// What was prepared, if it was for this container and nothing has changed.
+    async fn take_early(&self, request: &CreateRequest) -> Option<Preparation> {
+        let CreateRequest {
+            id,
+            bundle,
+            options,
+            ..
+        } = request;
+        let mut early = self.early.lock().await;
+        let taken = early.take_if(|early| early.launch.id == *id)?;
+        if taken.is_for(id, bundle, *options) {
+            return Some(taken);
+        }
+        // Its cgroup is made anew, and must have nobody in it.
+        taken.launcher.dismiss().await;
+        if let Err(error) = taken.cgroup.remove(EMPTY_WITHIN).await {
+            log::warn!(container = id; "what was prepared is left: {error}");
+        }
+        None
+    }
+
     async fn create_of(
         &self,
-        mut request: CreateRequest,
-        bundle: &Bundle,
-        settings: Settings,
-        (received, asked): (Phase, Instant),
+        request: CreateRequest,
+        config: Arc<Config>,
+        early: Option<Preparation>,
+        ways: Ways,
     ) -> Result<Arc<Container>> {
-        request.options.systemd_cgroup |= cgroup_path::is_systemd(bundle.cgroups_path());
-        let systemd = request.options.systemd_cgroup;
-        let cgroup = Cgroup::of(bundle.cgroups_path(), &request.id, systemd)?;
-        cgroup.check_unused()?;
-        let trace = Trace::new(&request.id, &settings, request.context.take(), received);
-        trace.done("config.json");
-        let launch = Launch {
-            direct: settings.direct,
-            trace: trace.is_wanted(),
-            ..launch(request.id, &request.bundle, request.options)
+        let preparation = match early {
+            Some(early) => early,
+            None => Preparation::make(&request.id, config, request.options, &self.zygote).await?,
         };
-        let rootfs = rootfs::of(&request.bundle);
-        if !request.rootfs.is_empty() {
-            rootfs::mount(&request.rootfs, &rootfs)?;
-        }
-        let root = bundle.rootfs()?;
-        std::fs::metadata(&root).at("can't use the root file system (root.path)", &root)?;
-        trace.done("rootfs");
+        ways.trace.done("prepared");
+        let (launch, cgroup) = (preparation.launch.clone(), preparation.cgroup.clone());
         let created = async {
-            let modules = artifact::modules(bundle, &launch.id, &self.content).await?;
-            Container::create(
-                launch.clone(),
-                request.stdio,
-                cgroup.clone(),
-                (bundle, modules),
-                Ways {
-                    aot: settings.aot,
-                    trace,
-                    figures: Figures::at(settings.metrics),
-                    asked,
-                },
-                &self.zygote,
-                self.events.clone(),
-            )
-            .await
+            let modules = match self.mount(&request, &preparation.config.bundle).await {
+                Ok(modules) => modules,
+                Err(error) => {
+                    preparation.launcher.dismiss().await;
+                    return Err(error);
+                }
+            };
+            ways.trace.done("rootfs");
+            let library = self.zygote.library();
+            let events = self.events.clone();
+            let stdio = request.stdio.clone();
+            Container::create(preparation, stdio, modules, ways, library, events).await
         };
         match created.await {
             Ok(container) => {
@@ -158,6 +185,18 @@ impl Tasks {
                 Err(error)
             }
         }
+    }
+
+    /// Mounts the rootfs, if that is to be done; returns what is to be run and is
+    /// not in it.
+    async fn mount(&self, request: &CreateRequest, bundle: &Bundle) -> Result<Modules> {
+        let rootfs = rootfs::of(&request.bundle);
+        if !request.rootfs.is_empty() {
+            rootfs::mount(&request.rootfs, &rootfs)?;
+        }
+        let root = bundle.rootfs()?;
+        std::fs::metadata(&root).at("can't use the root file system (root.path)", &root)?;
+        artifact::modules(bundle, &request.id, &self.content).await
     }
 
     pub async fn start(&self, id: &str) -> Result<u32> {

@@ -35,20 +35,18 @@ impl Trace {
         }
     }
 
-    /// Whether the other processes have to note their steps too.
-    pub fn is_wanted(&self) -> bool {
-        self.phases.is_some()
-    }
-
     pub fn done(&self, what: &str) {
         self.add(&[Phase::done(what)]);
     }
 
-    /// Adds the steps of other processes.
+    /// Adds the steps of other processes; those before the first step here are
+    /// not of this request.
     pub fn add(&self, others: &[Phase]) {
         if let Some(phases) = &self.phases {
             let mut phases = phases.lock().unwrap_or_else(PoisonError::into_inner);
-            phases.extend_from_slice(others);
+            let begin = phases.first().map_or(0, |phase| phase.at);
+            phases.extend(others.iter().filter(|phase| phase.at > begin).cloned());
+            phases.sort_by_key(|phase| phase.at);
         }
     }
 

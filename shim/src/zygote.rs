@@ -3,7 +3,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ipc::{Channel, Listener};
+use ipc::{Channel, Listener, ToLauncher};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
@@ -75,12 +75,26 @@ impl Zygote {
         self.connect().await.map(drop)
     }
 
-    /// A launcher for one container.
+    /// A launcher for what is no new container.
     pub async fn fork(&self) -> Result<Launcher> {
+        self.fork_and_send(None, None).await
+    }
+
+    /// A launcher that is asked this first, before it is known to be there.
+    /// `own_network` as in `ToZygote::Fork`.
+    pub async fn fork_to(&self, request: &ToLauncher, own_network: bool) -> Result<Launcher> {
+        self.fork_and_send(Some(request), Some(own_network)).await
+    }
+
+    async fn fork_and_send(
+        &self,
+        request: Option<&ToLauncher>,
+        own_network: Option<bool>,
+    ) -> Result<Launcher> {
         let mut attempts = 1;
         loop {
             let connection = self.connect().await?;
-            match Self::fork_from(&connection).await {
+            match fork_from(&connection, request, own_network).await {
                 Err(error) if connection.is_closed() => {
                     if attempts == ATTEMPTS {
                         return Err(self.explain(error).await);
@@ -112,12 +126,6 @@ impl Zygote {
         self.last_words
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn fork_from(connection: &Arc<Connection>) -> Result<Launcher> {
-        let (ours, theirs) = Channel::pair()?;
-        let pid = connection.fork(theirs).await?;
-        Launcher::new(ours, pid, Arc::clone(connection))
     }
 
     async fn connect(&self) -> Result<Arc<Connection>> {
@@ -191,4 +199,17 @@ impl Zygote {
             .collect();
         Ok(Path::new(SOCKETS).join(hex))
     }
+}
+
+async fn fork_from(
+    connection: &Arc<Connection>,
+    request: Option<&ToLauncher>,
+    own_network: Option<bool>,
+) -> Result<Launcher> {
+    let (ours, theirs) = Channel::pair()?;
+    if let Some(request) = request {
+        ours.try_send(request, &[])?;
+    }
+    let pid = connection.fork(theirs, own_network).await?;
+    Launcher::new(ours, pid, Arc::clone(connection))
 }

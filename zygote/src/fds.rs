@@ -17,12 +17,32 @@ pub fn close(fd: RawFd) {
 
 /// Closes all but stdin, stdout and stderr.
 pub fn close_all_but_stdio() {
+    close_all_but(&[]);
+}
+
+/// Closes all but stdin, stdout, stderr and these.
+pub fn close_all_but(kept: &[RawFd]) {
+    let mut kept = kept.to_vec();
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept {
+        close_between(from, fd);
+        from = fd + 1;
+    }
+    close_between(from, RawFd::MAX);
+}
+
+/// The second not included.
+fn close_between(from: RawFd, to: RawFd) {
+    if from >= to {
+        return;
+    }
     // SAFETY: closing is defined for any range; as for `close`, the owners of
     // these descriptors are never used or dropped again.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, from, to - 1, 0) };
     if closed != 0 {
         // A kernel before 5.9, or a seccomp profile that forbids it.
-        for fd in 3..1024 {
+        for fd in from..to.min(1024) {
             close(fd);
         }
     }

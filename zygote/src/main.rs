@@ -5,6 +5,7 @@
 
 mod child_signal;
 mod compile;
+mod empty_mounts;
 mod epoll;
 mod error;
 mod fds;
@@ -15,7 +16,6 @@ mod lighten;
 mod own_cgroup;
 mod reaper;
 mod spare;
-mod title;
 mod trace;
 mod zygote;
 

@@ -55,9 +55,15 @@ impl Reaper {
         self.launchers.is_empty()
     }
 
+    /// Collects who has ended; returns whether a launcher has.
+    pub fn collect(&mut self) -> bool {
+        let before = self.launchers.len();
+        self.collect_all();
+        self.launchers.len() < before
+    }
+
     /// What can be answered by now, and to whom.
-    pub fn reap(&mut self) -> Vec<(u64, FromZygote)> {
-        self.collect();
+    pub fn answers(&mut self) -> Vec<(u64, FromZygote)> {
         let mut answers = Vec::new();
         let (launchers, ended) = (&self.launchers, &mut self.ended);
         self.wanted.retain(|wanted| {
@@ -73,7 +79,7 @@ impl Reaper {
         answers
     }
 
-    fn collect(&mut self) {
+    fn collect_all(&mut self) {
         loop {
             let (pid, status) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) => (pid, ExitStatus::Code(code)),
@@ -108,9 +114,14 @@ mod tests {
         (child, pid)
     }
 
+    fn reap(reaper: &mut Reaper) -> Vec<(u64, FromZygote)> {
+        reaper.collect();
+        reaper.answers()
+    }
+
     fn answers(reaper: &mut Reaper) -> Vec<(u64, FromZygote)> {
         loop {
-            let answers = reaper.reap();
+            let answers = reap(reaper);
             if !answers.is_empty() {
                 return answers;
             }
@@ -127,12 +138,12 @@ mod tests {
         reaper.add_launcher(Pid::from_raw(launcher_pid));
         drop(init);
         while !reaper.ended.contains_key(&init_pid) {
-            assert!(reaper.reap().is_empty(), "nobody has asked");
+            assert!(reap(&mut reaper).is_empty(), "nobody has asked");
         }
         reaper.want(1, launcher_pid, init_pid);
         reaper.want(2, launcher_pid, init_pid);
         reaper.forget(2);
-        assert!(reaper.reap().is_empty(), "the launcher still runs");
+        assert!(reap(&mut reaper).is_empty(), "the launcher still runs");
         assert!(!reaper.is_idle());
         drop(launcher);
         let exited = |pid, status| FromZygote::Exited { pid, status };

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use ipc::{Channel, FromZygote, Listener, ToZygote};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -12,11 +12,13 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::child_signal::ChildSignal;
+use crate::empty_mounts::EmptyMounts;
 use crate::error::{Context, Error, Result};
+use crate::launcher::{Ahead, Kit};
 use crate::own_cgroup::OwnCgroup;
 use crate::reaper::Reaper;
 use crate::spare::Spare;
-use crate::{fds, fork, guest, launcher, lighten, title};
+use crate::{fds, fork, guest, launcher, lighten};
 
 /// How long a zygote without shims stays for the next one.
 const IDLE: Duration = Duration::from_secs(10);
@@ -25,9 +27,19 @@ const IDLE: Duration = Duration::from_secs(10);
 /// descriptors or memory.
 const FULL: Duration = Duration::from_secs(1);
 
+/// How long after a launcher's end the next one is made: the container that it
+/// has made starts now, and needs the processors itself.
+const SPARE_AFTER: Duration = Duration::from_millis(5);
+
+/// How many descriptors no shim is accepted for: what is done for those that are
+/// here needs some for a while.
+const RESERVE: usize = 16;
+
 /// Serves all shims of a node that are of this build, until none is left. The
 /// socket that they connect to is at `path`, and standard input listens there.
 pub fn serve(path: &Path) -> Result<()> {
+    // What containerd may have inherited is not ours to hold.
+    fds::close_all_but_stdio();
     // Its loader's name says nothing to who looks at the processes.
     let _ = rustix::thread::set_name(c"wasm-zygote");
     title::find();
@@ -56,8 +68,12 @@ pub fn serve(path: &Path) -> Result<()> {
         next_client: 0,
         reaper: Reaper::default(),
         spare: None,
+        spare_due: Some(Instant::now()),
         is_full: false,
+        own_network: false,
         cgroup: None,
+        empty: None,
+        place: path.parent().unwrap_or(Path::new("/")).to_owned(),
         name,
     };
     guest::warm_up();
@@ -101,10 +117,19 @@ struct Zygote {
     reaper: Reaper,
     /// The launcher of the next container.
     spare: Option<Spare>,
+    /// When one is to be made: not while something is being started, as far as
+    /// can be told.
+    spare_due: Option<Instant>,
     /// The last shim that came could not be accepted, and none has gone since.
     is_full: bool,
+    /// Whether the last container had a network namespace of its own.
+    own_network: bool,
     /// Joined before the first fork.
     cgroup: Option<OwnCgroup>,
+    /// Made before the first launcher, on this folder; without it, containers
+    /// are made by libcontainer.
+    empty: Option<EmptyMounts>,
+    place: PathBuf,
     /// No other zygote has it.
     name: String,
 }
@@ -132,7 +157,10 @@ impl Zygote {
                     self.drop_client(client);
                 }
             }
-            for (client, answer) in self.reaper.reap() {
+            if self.reaper.collect() {
+                self.spare_due = Some(Instant::now() + SPARE_AFTER);
+            }
+            for (client, answer) in self.reaper.answers() {
                 self.tell(client, &answer);
             }
         }
@@ -156,12 +184,13 @@ impl Zygote {
                 .values()
                 .map(|client| PollFd::new(client.as_fd(), wanted)),
         );
-        // Forked when there is nothing else to do.
-        let wants_spare = self.spare.is_none() && !self.clients.is_empty();
+        let spare_due = self.spare_due.filter(|_| self.spare.is_none());
         let is_idle = self.clients.is_empty() && self.reaper.is_idle();
         let wants_cgroup = self.cgroup.is_none();
-        let limit = if wants_spare || wants_cgroup {
+        let limit = if wants_cgroup {
             Some(Duration::ZERO)
+        } else if let Some(due) = spare_due {
+            Some(due.saturating_duration_since(Instant::now()))
         } else if self.is_full {
             Some(FULL)
         } else {
@@ -175,7 +204,7 @@ impl Zygote {
                 self.join_cgroup();
                 return Ok(Some(Happened::default()));
             }
-            Ok(0) if wants_spare => {
+            Ok(0) if spare_due.is_some() => {
                 self.make_spare();
                 return Ok(Some(Happened::default()));
             }
@@ -201,6 +230,10 @@ impl Zygote {
     }
 
     fn accept(&mut self) {
+        if !self.has_reserve() {
+            self.is_full = true;
+            return;
+        }
         match self.listener.accept() {
             Ok(Some(client)) => {
                 self.clients.insert(self.next_client, client);
@@ -213,13 +246,21 @@ impl Zygote {
         }
     }
 
+    fn has_reserve(&self) -> bool {
+        let socket = self.listener.as_fd();
+        let reserve: std::io::Result<Vec<OwnedFd>> =
+            (0..=RESERVE).map(|_| socket.try_clone_to_owned()).collect();
+        reserve.is_ok()
+    }
+
     /// Takes one request of a client; an error is the end of the client.
     fn hear(&mut self, client: u64) -> Result<()> {
         let Some(channel) = self.clients.get(&client) else {
             return Ok(());
         };
         match channel.try_recv::<ToZygote>()? {
-            (ToZygote::Fork, fds) => {
+            (ToZygote::Fork { own_network }, fds) => {
+                self.own_network = own_network.unwrap_or(self.own_network);
                 let answer = match self.fork(fds) {
                     Ok(launcher) => FromZygote::Forked { launcher },
                     Err(error) => FromZygote::ForkFailed {
@@ -244,31 +285,52 @@ impl Zygote {
         });
         let pid = match employed {
             Some(spare) => spare.pid,
-            None => self.fork_launcher(|| Some(connection))?,
+            None => self.fork_launcher(|| Some(connection), false)?,
         };
         self.reaper.add_launcher(pid);
+        self.spare_due = None;
         Ok(pid.as_raw())
     }
 
     /// Before anything is forked, which comes to be where this is; as a rule while
     /// the first shim waits for containerd.
     fn join_cgroup(&mut self) {
-        let join = || OwnCgroup::join("wasm-zygote", &self.name, &[]);
-        self.cgroup.get_or_insert_with(join);
+        if self.cgroup.is_none() {
+            self.cgroup = Some(OwnCgroup::join("wasm-zygote", &self.name, &[]));
+            self.empty = EmptyMounts::make(&self.place).ok();
+        }
     }
 
     /// Without one, as after a failure, the next launcher is forked when it is
     /// asked for.
     fn make_spare(&mut self) {
-        self.spare = Spare::new(|await_work| self.fork_launcher(await_work)).ok();
+        self.spare = Spare::new(|await_work| self.fork_launcher(await_work, true)).ok();
+        self.spare_due = None;
     }
 
-    fn fork_launcher(&self, connection: impl FnOnce() -> Option<Channel>) -> Result<Pid> {
+    /// `goes_ahead`: it has time to fork an init process before it has work.
+    fn fork_launcher(
+        &self,
+        connection: impl FnOnce() -> Option<Channel>,
+        goes_ahead: bool,
+    ) -> Result<Pid> {
         fork::fork(|| {
             ChildSignal::restore();
             let _ = setrlimit(Resource::Nofile, self.own_limit);
             self.close_in_child();
-            connection().map_or(0, launcher::run)
+            let empty = self.empty.as_ref();
+            // Without one, as after a failure, it is forked when it is needed.
+            let ahead = empty
+                .filter(|_| goes_ahead)
+                .and_then(|empty| Ahead::fork(empty, self.own_network).ok());
+            let kit = Kit { empty, ahead };
+            match connection() {
+                Some(connection) => launcher::run(connection, kit),
+                None => {
+                    kit.dismiss();
+                    0
+                }
+            }
         })
     }
 

@@ -172,7 +172,7 @@ fn spans_for_a_collector(case: &Case) {
         .iter()
         .filter_map(|span| span["name"].as_str())
         .collect();
-    for name in ["create", "fork", "mounts", "start", "end", "delete"] {
+    for name in ["create", "confined", "mounts", "start", "end", "delete"] {
         assert!(names.contains(name), "{name}: {names:?}");
     }
     let traces: BTreeSet<_> = spans

@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use shim_test::bundle;
 use shim_test::case::Case;
+use shim_test::guest_image::GUEST;
 use shim_test::run::Run;
 use shim_test::task::Shim;
-use shim_test::{leak, wait};
+use shim_test::{command, leak, paths, wait};
 
 pub const LIMIT: Duration = Duration::from_secs(30);
 
@@ -40,6 +43,34 @@ pub fn bundle(
     change(&mut spec);
     bundle::write(&folder, &spec);
     (id, folder)
+}
+
+/// A bundle with a place for the shim's log, as containerd makes it.
+pub fn logged_bundle(case: &Case, job: &str) -> (String, PathBuf) {
+    let (id, folder) = bundle(case, "a", &[GUEST, job], |_| {});
+    mknodat(CWD, folder.join("log"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+    (id, folder)
+}
+
+/// `start`, as containerd calls it; returns where the shim listens.
+pub fn start_shim(case: &Case, id: &str, folder: &Path) -> String {
+    call_shim(case, id, folder, "start")
+}
+
+/// `delete`, as containerd calls it when a shim has died.
+pub fn clean_up(case: &Case, id: &str, folder: &Path) {
+    call_shim(case, id, folder, "delete");
+}
+
+fn call_shim(case: &Case, id: &str, folder: &Path, action: &str) -> String {
+    let mut shim = Command::new(paths::shim_tree().join("bin/containerd-shim-wasm-v1"));
+    shim.args(["-namespace", case.containerd.namespace(), "-id", id])
+        .arg("-address")
+        .arg(case.containerd.socket())
+        .arg(action)
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command::output(shim, Duration::from_secs(20)).success()
 }
 
 /// `ctr run` of such a bundle.

@@ -13,6 +13,7 @@ mod hold;
 mod killed;
 mod parts_gone;
 mod pids;
+mod prepared;
 mod restart;
 mod start_twice;
 mod streams;
@@ -37,6 +38,7 @@ const SUITES: &[&[Test<Case>]] = &[
     disk::TESTS,
     parts_gone::TESTS,
     pids::TESTS,
+    prepared::TESTS,
     start_twice::TESTS,
     clock::TESTS,
 ];

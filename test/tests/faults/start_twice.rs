@@ -1,39 +1,16 @@
 //! `start` called at once for one id, as two containerds on one socket would.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use shim_test::case::Case;
-use shim_test::guest_image::GUEST;
 use shim_test::task::Shim;
-use shim_test::{command, leak, paths, processes, wait};
+use shim_test::{leak, processes, wait};
 
-use crate::bundles::{LIMIT, assert_ended, bundle, no_stdio};
+use crate::bundles::{LIMIT, assert_ended, logged_bundle, no_stdio, start_shim};
 
 crate::tests! {
     any: ;
     wasm: started_eight_times_at_once, created_eight_times_at_once
-}
-
-/// A bundle with a place for the shim's log, as containerd makes it.
-fn logged_bundle(case: &Case, job: &str) -> (String, PathBuf) {
-    let (id, folder) = bundle(case, "a", &[GUEST, job], |_| {});
-    mknodat(CWD, folder.join("log"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
-    (id, folder)
-}
-
-fn start(case: &Case, id: &str, folder: &Path) -> String {
-    let mut shim = Command::new(paths::shim_tree().join("bin/containerd-shim-wasm-v1"));
-    shim.args(["-namespace", case.containerd.namespace(), "-id", id])
-        .arg("-address")
-        .arg(case.containerd.socket())
-        .arg("start")
-        .current_dir(folder)
-        .stdin(Stdio::null());
-    command::output(shim, Duration::from_secs(20)).success()
 }
 
 /// One server comes of it, and all are told of that one.
@@ -41,7 +18,7 @@ fn started_eight_times_at_once(case: &Case) {
     let (id, folder) = logged_bundle(case, "hello");
     let addresses: Vec<String> = thread::scope(|scope| {
         let starts: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| start(case, &id, &folder)))
+            .map(|_| scope.spawn(|| start_shim(case, &id, &folder)))
             .collect();
         starts
             .into_iter()
@@ -81,7 +58,7 @@ fn servers(case: &Case, id: &str) -> Vec<u32> {
 /// One Create wins, the others hear that there is one.
 fn created_eight_times_at_once(case: &Case) {
     let (id, folder) = logged_bundle(case, "sleep");
-    let address = start(case, &id, &folder);
+    let address = start_shim(case, &id, &folder);
     let answers: Vec<_> = thread::scope(|scope| {
         let create = || Shim::at(&address).create(&id, &folder, no_stdio());
         let calls: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();

@@ -77,6 +77,7 @@ impl<'a> Loader<'a> {
         let key = key(source.reader()).ok()?;
         trace::done("module hashed");
         let code = self.library.native(&key, file)?;
+        trace::done("native code found");
         let module = self.load_code(configs, path, code);
         if module.is_none() {
             self.library.discard(&key);

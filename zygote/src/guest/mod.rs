@@ -42,8 +42,7 @@ use loader::Loader;
 pub use module::version as wasmedge_version;
 use parent::Parent;
 use program::Program;
-use verdict::Reporter;
-pub use verdict::{Hearer, Verdict};
+pub use verdict::{Hearer, Reporter, Verdict};
 
 /// What libcontainer calls in the container's init process: `validate` at the
 /// end of Create, confined, and `exec` at Start.
@@ -56,7 +55,7 @@ struct Inner {
     library: Library,
     reporter: Reporter,
     /// The launcher's connection to the shim, which is not the guest's to hold.
-    connection: RawFd,
+    connection: Option<RawFd>,
     added: Option<Added>,
     /// The program, if it is not in the container; until it is loaded.
     artifact: RefCell<Option<Artifact>>,
@@ -114,24 +113,35 @@ impl Inner {
 
 impl Guest {
     /// To be called with the host's mounts in sight.
-    pub fn new(
-        workload: Workload,
-        reporter: Reporter,
-        connection: &Channel,
-        library: Option<OwnedFd>,
-    ) -> Result<Self> {
+    pub fn new(workload: Workload, reporter: Reporter) -> Result<Self> {
         let proc = HostProc::open().context("can't open /proc")?;
         Ok(Self(Rc::new(Inner {
             proc,
-            library: Library::new(library),
+            library: Library::new(None),
             workload,
             reporter,
-            connection: connection.as_raw_fd(),
+            connection: None,
             added: None,
             artifact: RefCell::new(None),
             program: RefCell::new(None),
             home: RefCell::new(None),
         })))
+    }
+
+    /// For one that will be forked by a process with this connection.
+    pub fn without(mut self, connection: &Channel) -> Self {
+        if let Some(inner) = Rc::get_mut(&mut self.0) {
+            inner.connection = Some(connection.as_raw_fd());
+        }
+        self
+    }
+
+    /// For one that may ask the shim for native code.
+    pub fn asking(mut self, library: Option<OwnedFd>) -> Self {
+        if let Some(inner) = Rc::get_mut(&mut self.0) {
+            inner.library = Library::new(library);
+        }
+        self
     }
 
     /// For a container whose program came by itself.
@@ -165,7 +175,9 @@ impl Guest {
 impl Executor for Guest {
     fn validate(&self, spec: &Spec) -> std::result::Result<(), ExecutorValidationError> {
         let guest = &self.0;
-        fds::close(guest.connection);
+        if let Some(connection) = guest.connection {
+            fds::close(connection);
+        }
         // From here on the process can be ended as its user expects, though
         // its program has not begun.
         signals::end_on_termination();

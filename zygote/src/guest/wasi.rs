@@ -11,7 +11,6 @@ use super::module::{INITIALIZE, reason};
 use super::preopens;
 use crate::fds;
 use crate::fork::exit;
-use crate::title;
 
 /// As a program ends that calls `abort`: 128 + SIGABRT.
 const TRAPPED: i32 = 134;

@@ -1,22 +1,17 @@
-use std::fs::{DirBuilder, File};
-use std::io::{ErrorKind, Write};
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 
-use ipc::{CgroupFolder, Channel, FromLauncher, Launch};
+use ipc::{CgroupFolder, Channel, FromLauncher, Launch, ToLauncher};
 use libcontainer::container::Container;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use oci::{Bundle, Workload};
-use rustix::fs::FlockOperation;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::direct::{Direct, Plan};
-use super::{
-    Streams, cgroup_mount, explain, full, hide, keyring, mounts, oom_score, pidfd, security_modules,
-};
-use crate::error::{Context, Error, Result};
-use crate::guest::{Artifact, Guest, Verdict};
+use super::asked::{Asked, Streams};
+use super::direct::{Ahead, Begun, Direct, Plan, is_module};
+use super::groundwork::Groundwork;
+use super::{Kit, cgroup_mount, explain, full, hide, mounts, oom_score, pidfd};
+use crate::error::{Error, Result};
+use crate::guest::{Guest, Verdict};
 use crate::trace;
 
 /// A container whose init process waits to be started.
@@ -37,42 +32,49 @@ enum Made {
 }
 
 impl Created {
-    /// `artifact`: the program, if it is not in the container.
+    /// Prepares a container, and makes it when that is asked for.
     pub fn create(
         launch: &Launch,
         cgroup: &[CgroupFolder],
-        streams: Streams,
-        mut artifact: Option<Artifact>,
         connection: &Channel,
+        kit: Kit<'_>,
     ) -> Result<Self> {
-        let bundle = Bundle::load(&launch.bundle)?;
-        let workload = Workload::from_spec(&bundle.spec)?;
-        trace::done("config.json");
-        security_modules::check(&bundle, &workload)?;
-        private_folder(&launch.state)?;
-        let lock = lock(launch)?;
-        if is_alone(connection) {
-            // The shim died before this had the lock, and who cleans up after
-            // it may have been here already.
-            let _ = std::fs::remove_dir_all(&launch.state);
-            return Err(ipc::Error::Closed.into());
-        }
-        if !launch.no_new_keyring {
-            keyring::join_own(&launch.id)?;
-        }
-        trace::done("lock and keyring");
-        let made = match Plan::of(&bundle, &workload, launch, cgroup, artifact.is_some()) {
-            Some(plan) => {
-                let artifact = artifact.take();
-                make_directly(&plan, &workload, &streams, artifact, connection)
-            }
-            None => Ok(None),
+        let Groundwork {
+            bundle,
+            workload,
+            lock,
+        } = match Groundwork::lay(launch, connection) {
+            Ok(groundwork) => groundwork,
+            Err(error) => return Err(await_create(connection).err().unwrap_or(error)),
         };
+        let Kit { empty, ahead } = kit;
+        let plan = empty.and_then(|empty| Plan::of(&bundle, launch, cgroup, empty));
+        trace::done("plan");
+        let mut way = Way {
+            plan: plan.as_ref(),
+            launch,
+            cgroup,
+            ahead,
+        };
+        // What its program is can't be seen yet, but most are modules.
+        let early = (!bundle.is_sandbox()).then(|| way.begin()).flatten();
+        let asked = match await_create(connection) {
+            Ok(asked) => asked,
+            Err(error) => {
+                if let Some(begun) = early {
+                    begun.map(Begun::end).unwrap_or_default();
+                    remove(cgroup);
+                }
+                return Err(error);
+            }
+        };
+        let is_module = !asked.modules.is_empty() || is_module(&bundle, &workload);
+        let begun = way.go_on(early, is_module);
         let limit = workload.memory_limit;
-        let made = match made {
-            Ok(Some(direct)) => Ok(Made::Direct(direct)),
-            Ok(None) => make_fully(launch, &bundle, workload, streams, artifact, connection),
-            Err(error) => Err(error),
+        let made = match begun.map(|begun| make_directly(&bundle, begun?, &asked)) {
+            Some(Ok(Some(direct))) => Ok(Made::Direct(direct)),
+            Some(Ok(None)) | None => make_fully(launch, &bundle, workload, asked, connection),
+            Some(Err(error)) => Err(error),
         };
         Ok(Self {
             made: made.map_err(|error| explained(error, &bundle, limit))?,
@@ -82,7 +84,7 @@ impl Created {
 
     pub fn pid(&self) -> i32 {
         match &self.made {
-            Made::Direct(direct) => direct.pid,
+            Made::Direct(direct) => direct.pid(),
             Made::Full { pid, .. } => *pid,
         }
     }
@@ -99,7 +101,7 @@ impl Created {
             phases: trace::take(),
         };
         let fds = match &self.made {
-            Made::Direct(direct) => vec![direct.pidfd.as_fd(), direct.start.as_fd()],
+            Made::Direct(direct) => vec![direct.pidfd().as_fd(), direct.start.as_fd()],
             Made::Full { pidfd, .. } => vec![pidfd.as_fd()],
         };
         Ok(connection.send(&created, &fds)?)
@@ -127,9 +129,7 @@ impl Created {
         match self.made {
             Made::Direct(direct) => {
                 direct.end();
-                for folder in cgroup {
-                    let _ = std::fs::remove_dir(&folder.path);
-                }
+                remove(cgroup);
             }
             Made::Full {
                 container,
@@ -140,22 +140,66 @@ impl Created {
     }
 }
 
-fn make_directly(
-    plan: &Plan<'_>,
-    workload: &Workload,
-    streams: &Streams,
-    artifact: Option<Artifact>,
-    connection: &Channel,
-) -> Result<Option<Direct>> {
-    let (verdict, reporter) = Verdict::channel()?;
-    let library = streams.library.as_ref().map(OwnedFd::try_clone).transpose();
-    let library = library.context("can't hand on the way to native code")?;
-    let guest = Guest::new(workload.clone(), reporter, connection, library)?.made_of(artifact);
-    let Some(direct) = Direct::create(plan, &streams.stdio, guest, verdict)? else {
+/// What a container is made directly by, if it can be.
+struct Way<'a> {
+    plan: Option<&'a Plan<'a>>,
+    launch: &'a Launch,
+    cgroup: &'a [CgroupFolder],
+    /// Until it is used.
+    ahead: Option<Ahead>,
+}
+
+impl Way<'_> {
+    fn begin(&mut self) -> Option<Result<Begun>> {
+        let plan = self.plan?;
+        let ahead = match self.ahead.take() {
+            Some(ahead) => Ok(ahead),
+            None => Ahead::fork(plan.empty, false),
+        };
+        Some(ahead.and_then(|ahead| Begun::new(ahead, plan, self.launch, self.cgroup)))
+    }
+
+    /// The same, when it is known what the program is and what was begun `early`.
+    fn go_on(mut self, early: Option<Result<Begun>>, is_module: bool) -> Option<Result<Begun>> {
+        match early {
+            Some(Ok(begun)) if is_module && begun.is_alive() => return Some(Ok(begun)),
+            // Its process was killed, or is of no use.
+            Some(Ok(begun)) => begun.end(),
+            Some(Err(error)) if is_module => return Some(Err(error)),
+            _ => {}
+        }
+        let begun = is_module.then(|| self.begin()).flatten();
+        if let Some(unused) = self.ahead {
+            unused.process.end();
+        }
+        begun
+    }
+}
+
+/// Waits until the container is asked for that was prepared; an error if it
+/// never will be.
+fn await_create(connection: &Channel) -> Result<Asked> {
+    let (request, fds) = connection.recv::<ToLauncher>()?;
+    let ToLauncher::Create { modules } = request else {
+        return Err(Error::OutOfOrder("something else than a create"));
+    };
+    trace::done("asked");
+    Asked::new(modules, fds)
+}
+
+/// What a cgroup has processes in stays.
+fn remove(cgroup: &[CgroupFolder]) {
+    for folder in cgroup {
+        let _ = std::fs::remove_dir(&folder.path);
+    }
+}
+
+fn make_directly(bundle: &Bundle, begun: Begun, asked: &Asked) -> Result<Option<Direct>> {
+    let Some(direct) = begun.finish(asked)? else {
         return Ok(None);
     };
     // Its own /proc, and what a mount of the user's may have brought along.
-    match hide::enter_and_take_out(plan.bundle, direct.pid, &direct.pidfd) {
+    match hide::enter_and_take_out(bundle, direct.pid(), direct.pidfd()) {
         Ok(()) => {
             trace::done("views out");
             Ok(Some(direct))
@@ -171,14 +215,17 @@ fn make_fully(
     launch: &Launch,
     bundle: &Bundle,
     workload: Workload,
-    streams: Streams,
-    artifact: Option<Artifact>,
+    asked: Asked,
     connection: &Channel,
 ) -> Result<Made> {
     let (verdict, reporter) = Verdict::channel()?;
-    let guest = Guest::new(workload, reporter, connection, streams.library)?.made_of(artifact);
+    let (Streams { stdio, library }, artifact) = asked.apart();
+    let guest = Guest::new(workload, reporter)?
+        .without(connection)
+        .asking(library)
+        .made_of(artifact);
     let source = cgroup_mount::bundle(launch, bundle)?;
-    let built = full::create(launch, &source, streams.stdio, guest);
+    let built = full::create(launch, &source, stdio, guest);
     // The guest's side says in one sentence what is wrong with a program;
     // libcontainer would wrap it into layers of other errors.
     let verdict = match verdict.receive() {
@@ -245,34 +292,5 @@ fn explained(error: Error, bundle: &Bundle, limit: Option<u64>) -> Error {
             limit >> 10,
             oci::RUNTIME_MEMORY >> 20
         )),
-    }
-}
-
-/// Tells who cleans up after a shim that died that this launcher still works on
-/// its container, and which process it is. A lock of the process, which its
-/// children do not inherit.
-fn lock(launch: &Launch) -> Result<File> {
-    let path = launch.lock_file();
-    let mut file = File::create(&path).map_err(|source| Error::Write { path, source })?;
-    rustix::fs::fcntl_lock(&file, FlockOperation::LockExclusive)
-        .context("can't lock the container's state")?;
-    write!(file, "{}", std::process::id()).context("can't write the launcher's pid")?;
-    Ok(file)
-}
-
-/// Whether the shim has closed its end.
-fn is_alone(connection: &Channel) -> bool {
-    let mut fds = [PollFd::new(connection.as_fd(), PollFlags::empty())];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|closed| closed > 0)
-}
-
-/// Makes the folder, but not those above: a bundle that is gone stays so.
-fn private_folder(path: &Path) -> Result<()> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made.map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        }),
     }
 }

@@ -11,7 +11,8 @@ use nix::unistd::{Gid, setgroups};
 use oci::spec::Process;
 use oci::{Bundle, Workload};
 
-use super::{Streams, explain, full, hide, keyring, pidfd};
+use super::asked::Streams;
+use super::{explain, full, hide, keyring, pidfd};
 use crate::error::{Context, Error, Result};
 use crate::guest::{Guest, Verdict};
 
@@ -37,7 +38,9 @@ pub fn exec(
     let text = serde_json::to_vec(&process).unwrap_or_default();
     std::fs::write(file, text).context("can't write the added process's description")?;
     let (verdict, reporter) = Verdict::channel()?;
-    let guest = Guest::new(workload, reporter, connection, library)?
+    let guest = Guest::new(workload, reporter)?
+        .without(connection)
+        .asking(library)
         .added_to(&bundle, !hide::views(&bundle, init)?.is_empty())?;
     full::adopt(launch, &bundle, init)?;
     let [stdin, stdout, stderr] = stdio;

@@ -3,12 +3,14 @@
 //! It lives from Create to Start. Its connection to the shim ends it: when the
 //! shim closes it, the launcher goes.
 
+mod asked;
 mod cgroup_mount;
 mod container;
 mod direct;
 mod exec;
 mod explain;
 mod full;
+mod groundwork;
 mod hide;
 mod keyring;
 mod mounts;
@@ -18,20 +20,38 @@ mod pidfd;
 mod security_modules;
 mod update;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
-use ipc::{Channel, FromLauncher, ToLauncher};
+use ipc::{CgroupFolder, Channel, FromLauncher, Launch, ToLauncher};
 use rustix::process::{Signal, pidfd_send_signal};
 
+use crate::empty_mounts::EmptyMounts;
 use crate::error::{Error, Result, shorten};
-use crate::guest::Artifact;
 use crate::trace;
+use asked::Asked;
 use container::Created;
+pub use direct::Ahead;
+
+/// What a launcher makes containers of directly.
+#[derive(Debug, Default)]
+pub struct Kit<'a> {
+    pub empty: Option<&'a EmptyMounts>,
+    pub ahead: Option<Ahead>,
+}
+
+impl Kit<'_> {
+    /// Ends the process that there is no work for.
+    pub fn dismiss(self) {
+        if let Some(ahead) = self.ahead {
+            ahead.process.end();
+        }
+    }
+}
 
 /// Serves one container's connection; returns the exit code of the process.
-pub fn run(connection: Channel) -> i32 {
+pub fn run(connection: Channel, kit: Kit<'_>) -> i32 {
     let _ = rustix::thread::set_name(c"wasm-launcher");
-    match serve(&connection) {
+    match serve(&connection, kit) {
         Ok(()) | Err(Error::Ipc(ipc::Error::Closed)) => 0,
         Err(error) => {
             let reason = shorten(error.to_string());
@@ -45,40 +65,16 @@ pub fn run(connection: Channel) -> i32 {
     }
 }
 
-fn serve(connection: &Channel) -> Result<()> {
+fn serve(connection: &Channel, kit: Kit<'_>) -> Result<()> {
     let (request, fds) = connection.recv::<ToLauncher>()?;
     match request {
-        ToLauncher::Create {
-            launch,
-            cgroup,
-            modules,
-        } => {
-            if launch.trace {
-                trace::begin();
-            }
-            let (streams, fds) = streams(fds, modules.len())?;
-            let artifact = Artifact::new(modules, fds);
-            let mut created = Created::create(&launch, &cgroup, streams, artifact, connection)?;
-            if let Err(error) = created.announce(connection) {
-                // The shim went away meanwhile: nobody else knows of this container.
-                created.discard(&cgroup);
-                return Err(error);
-            }
-            if created.needs_no_launcher() {
-                return Ok(());
-            }
-            match connection.recv::<ToLauncher>()?.0 {
-                ToLauncher::Start => created.start()?,
-                _ => return Err(Error::OutOfOrder("something else than a start")),
-            }
-            connection.send(&FromLauncher::Started, &[])?;
-        }
+        ToLauncher::Prepare { launch, cgroup } => create(&launch, &cgroup, connection, kit)?,
         ToLauncher::Exec {
             launch,
             process,
             init,
         } => {
-            let streams = streams(fds, 0)?.0;
+            let (streams, _) = Asked::new(Vec::new(), fds)?.apart();
             let (pid, pidfd) = exec::exec(&launch, &process, init, streams, connection)?;
             let phases = Vec::new();
             let created = FromLauncher::Created { pid, phases };
@@ -96,28 +92,33 @@ fn serve(connection: &Channel) -> Result<()> {
             full::delete(&launch)?;
             connection.send(&FromLauncher::Deleted, &[])?;
         }
+        ToLauncher::Create { .. } => return Err(Error::OutOfOrder("a create without a prepare")),
         ToLauncher::Start => return Err(Error::OutOfOrder("a start before a create")),
     }
     Ok(())
 }
 
-/// The descriptors of a process to be made.
-pub struct Streams {
-    stdio: [OwnedFd; 3],
-    /// To the shim's store of native code, if it may be asked.
-    library: Option<OwnedFd>,
-}
-
-/// Also returns the descriptors of so many modules.
-fn streams(fds: Vec<OwnedFd>, modules: usize) -> Result<(Streams, Vec<OwnedFd>)> {
-    let mut fds = fds.into_iter();
-    let stdio: Vec<_> = fds.by_ref().take(3).collect();
-    let stdio = <[OwnedFd; 3]>::try_from(stdio)
-        .map_err(|_| Error::OutOfOrder("a process without stdin, stdout and stderr"))?;
-    let files: Vec<_> = fds.by_ref().take(modules).collect();
-    if files.len() != modules {
-        return Err(Error::OutOfOrder("a module without its file"));
+fn create(
+    launch: &Launch,
+    cgroup: &[CgroupFolder],
+    connection: &Channel,
+    kit: Kit<'_>,
+) -> Result<()> {
+    if launch.trace {
+        trace::begin();
     }
-    let library = fds.next();
-    Ok((Streams { stdio, library }, files))
+    let mut created = Created::create(launch, cgroup, connection, kit)?;
+    if let Err(error) = created.announce(connection) {
+        // The shim went away meanwhile: nobody else knows of this container.
+        created.discard(cgroup);
+        return Err(error);
+    }
+    if created.needs_no_launcher() {
+        return Ok(());
+    }
+    match connection.recv::<ToLauncher>()?.0 {
+        ToLauncher::Start => created.start()?,
+        _ => return Err(Error::OutOfOrder("something else than a start")),
+    }
+    Ok(connection.send(&FromLauncher::Started, &[])?)
 }

@@ -4,66 +4,96 @@
 //! too. `Plan::of` says which containers are made so; all others are made by
 //! `full.rs`, and the same tests hold for both.
 
+mod ahead;
 mod cgroup;
+mod confine;
+mod devices;
 mod init;
 mod limits;
+mod mounts;
+mod namespaces;
 mod peek;
 mod plan;
+mod root;
+mod rootfs;
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::sys::wait::waitpid;
-use rustix::process::{Signal, pidfd_send_signal};
+use ipc::{CgroupFolder, Launch};
 
-use crate::error::{Context, Error, Result};
-use crate::fds;
-use crate::fork::fork_first;
-use crate::guest::{Guest, Hearer, Verdict};
-use crate::launcher::pidfd;
+use super::asked::Asked;
+use crate::error::{Error, Result, chain};
+use crate::guest::Verdict;
 use crate::trace;
+pub use ahead::Ahead;
+use ahead::{Order, Process};
+pub use peek::is_module;
 pub use plan::Plan;
 
-/// A container that was made so; its init process waits.
+/// A step of setting up a container; the error is for the person who wants it.
+type Step = std::result::Result<(), String>;
+
+fn said(what: &str, error: &dyn std::error::Error) -> String {
+    format!("{what}: {}", chain(error))
+}
+
+/// A container whose init process has all that `config.json` alone can give it,
+/// and waits for the rest.
+#[derive(Debug)]
+pub struct Begun(Ahead);
+
+/// A container that was made; its init process waits.
+#[derive(Debug)]
 pub struct Direct {
-    pub pid: i32,
-    pub pidfd: OwnedFd,
+    process: Process,
     /// The first byte lets the program run; closing it unwritten ends the
     /// process.
     pub start: OwnedFd,
 }
 
-impl Direct {
-    /// `None` if the program turns out to be a native one: nothing is left then
-    /// but the cgroup.
-    pub fn create(
+impl Begun {
+    /// The process makes the same plan for itself meanwhile.
+    pub fn new(
+        ahead: Ahead,
         plan: &Plan<'_>,
-        stdio: &[OwnedFd; 3],
-        guest: Guest,
-        verdict: Hearer,
-    ) -> Result<Option<Self>> {
-        trace::done("plan");
-        let places = cgroup::make(plan)?;
-        trace::done("cgroup");
-        let (reader, writer) = std::io::pipe().context("can't make a pipe")?;
-        let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
-        let forked = fork_first(|| {
-            // Or the process would not see that its shim is gone.
-            fds::close(writer.as_raw_fd());
-            trace::take();
-            init::run(plan, &places, stdio, &reader, &guest)
-        })?;
-        trace::done("fork");
-        // The process's ends of pipes are its own.
-        drop((guest, reader, places));
-        let pid = forked.as_raw();
-        let pidfd = pidfd::of(pid, "can't get a pidfd of the container's process")?;
-        let made = Self {
-            pid,
-            pidfd,
-            start: writer,
+        launch: &Launch,
+        cgroup: &[CgroupFolder],
+    ) -> Result<Self> {
+        let prepare = Order::Prepare {
+            launch: launch.clone(),
+            cgroup: cgroup.to_vec(),
         };
+        let begin = || {
+            tell(&ahead, &prepare, None);
+            cgroup::make(plan)?;
+            trace::done("cgroup");
+            tell(&ahead, &Order::Join, None);
+            Ok(())
+        };
+        match begin() {
+            Ok(()) => Ok(Self(ahead)),
+            Err(error) => {
+                ahead.process.end();
+                Err(error)
+            }
+        }
+    }
+
+    /// Has the container made of what was asked for. `None` if the program turns
+    /// out to be a native one: nothing is left then but the cgroup.
+    pub fn finish(self, asked: &Asked) -> Result<Option<Direct>> {
+        let create = Order::Create {
+            modules: asked.modules.clone(),
+        };
+        tell(&self.0, &create, Some(asked));
+        let Ahead {
+            process,
+            verdict,
+            start,
+            ..
+        } = self.0;
         let ended = match verdict.receive() {
-            Some(Verdict::Module) => return Ok(Some(made)),
+            Some(Verdict::Module) => return Ok(Some(Direct { process, start })),
             Some(Verdict::Native) => Ok(None),
             Some(Verdict::Refused { sentence }) => Err(Error::Guest(sentence)),
             Some(Verdict::Unready { reason }) => Err(Error::SetUp { reason }),
@@ -71,13 +101,37 @@ impl Direct {
                 reason: "its process ended before it was ready".into(),
             }),
         };
-        made.end();
+        process.end();
         ended
     }
 
-    /// Ends the process, and waits until it is gone.
+    /// Whether its process is still there.
+    pub fn is_alive(&self) -> bool {
+        self.0.process.is_alive()
+    }
+
+    /// Ends what was begun; the cgroup stays.
+    pub fn end(self) {
+        self.0.process.end();
+    }
+}
+
+/// Without success if the process has ended, of which the verdict tells.
+fn tell(ahead: &Ahead, order: &Order, asked: Option<&Asked>) {
+    let fds = asked.map(Asked::fds).unwrap_or_default();
+    let _ = ahead.orders.send(order, &fds);
+}
+
+impl Direct {
+    pub fn pid(&self) -> i32 {
+        self.process.pid
+    }
+
+    pub fn pidfd(&self) -> &OwnedFd {
+        &self.process.pidfd
+    }
+
     pub fn end(&self) {
-        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
-        let _ = waitpid(nix::unistd::Pid::from_raw(self.pid), None);
+        self.process.end();
     }
 }

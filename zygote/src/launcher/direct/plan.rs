@@ -2,13 +2,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use ipc::{CgroupFolder, Launch};
+use oci::Bundle;
 use oci::spec::{
     Linux, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, LinuxSeccompAction, Mount, Process,
     Spec,
 };
-use oci::{Bundle, Workload};
 
-use super::peek;
+use super::mounts;
+use crate::empty_mounts::EmptyMounts;
 use crate::launcher::outputs::Outputs;
 
 /// Below these a Wasm container has nothing, whatever `config.json` mounts,
@@ -30,38 +31,32 @@ pub struct Plan<'a> {
     pub rootfs: PathBuf,
     pub cgroup: &'a [CgroupFolder],
     pub process: &'a Process,
+    pub empty: &'a EmptyMounts,
     pub outputs: Option<Outputs>,
 }
 
 impl<'a> Plan<'a> {
-    /// `None` if this container is to be made by libcontainer: it asks for
-    /// something that is not known here, or its program is native.
-    /// `is_artifact`: the program is a module that is not in the container.
+    /// `None` if this container is to be made by libcontainer, as it asks for
+    /// something that is not known here.
     pub fn of(
         bundle: &'a Bundle,
-        workload: &Workload,
         launch: &'a Launch,
         cgroup: &'a [CgroupFolder],
-        is_artifact: bool,
+        empty: &'a EmptyMounts,
     ) -> Option<Self> {
         let is_v1 = cgroup.iter().all(|folder| !folder.controllers.is_empty());
         if !launch.direct || launch.systemd_cgroup || launch.no_pivot_root || !is_v1 {
             return None;
         }
-        let spec = without_views(bundle).filter(is_common)?;
-        let rootfs = bundle.rootfs().ok()?;
-        if !is_artifact && !peek::is_module(bundle, workload) {
-            return None;
-        }
-        let process = bundle.spec.process().as_ref()?;
         Some(Self {
             id: &launch.id,
-            bundle,
-            spec,
-            rootfs,
+            spec: without_views(bundle).filter(is_common)?,
+            rootfs: bundle.rootfs().ok()?,
             cgroup,
-            process,
+            process: bundle.spec.process().as_ref()?,
+            empty,
             outputs: Outputs::of_user(bundle),
+            bundle,
         })
     }
 
@@ -124,6 +119,7 @@ fn is_common(spec: &Spec) -> bool {
         return false;
     };
     spec.hooks().is_none()
+        && spec.mounts().iter().flatten().all(mounts::is_common)
         && has_common_namespaces(linux)
         && linux.seccomp().as_ref().is_none_or(is_plain_filter)
         && is_common_linux(linux)
@@ -164,6 +160,11 @@ fn is_common_linux(linux: &Linux) -> bool {
         && linux.uid_mappings().as_ref().is_none_or(Vec::is_empty)
         && linux.gid_mappings().as_ref().is_none_or(Vec::is_empty)
         && linux.sysctl().as_ref().is_none_or(HashMap::is_empty)
+        && linux
+            .devices()
+            .iter()
+            .flatten()
+            .all(|device| device.path().starts_with("/dev"))
         && linux.net_devices().as_ref().is_none_or(HashMap::is_empty)
         && linux.mount_label().as_ref().is_none_or(String::is_empty)
         && linux.intel_rdt().is_none()

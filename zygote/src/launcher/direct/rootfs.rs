@@ -1,0 +1,123 @@
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::{Mode, fstat, umask};
+use nix::sys::statfs::statfs;
+use nix::unistd::{chdir, dup2, fchdir, pivot_root};
+use rustix::fs::OFlags;
+
+use super::mounts::{self, Tree};
+use super::root::Root;
+use super::{Plan, Step, devices, said};
+use crate::trace;
+
+/// Gives the calling process mounts of its own: those of `config.json` and
+/// nothing else. `new`: those of them that are new file systems, in their order.
+pub fn enter(plan: &Plan<'_>, new: Vec<Tree>) -> Step {
+    let mounts = plan.spec.mounts().as_deref().unwrap_or_default();
+    let root = own_root(plan)?;
+    let mut new = new.into_iter();
+    let trees = mounts.iter().map(|mount| match oci::is_bind(mount) {
+        true => Tree::bound(mount),
+        false => new.next().ok_or_else(|| "a mount is missing".into()),
+    });
+    let trees = trees.collect::<Result<Vec<Tree>, String>>()?;
+    trace::done("bound");
+    let entered = plan.empty.enter_copy();
+    entered.map_err(|error| said("the mount namespace", &error))?;
+    plan.empty.close();
+    let root = swap_root(root).map_err(|error| said("root", &error))?;
+    trace::done("root");
+    let inherited = umask(Mode::empty());
+    for (tree, mount) in trees.into_iter().zip(mounts) {
+        tree.put(&root, mount)?;
+    }
+    if let Some(linux) = plan.linux() {
+        devices::make(&root, linux)?;
+    }
+    let wanted = plan.process.user().umask();
+    umask(wanted.map_or(inherited, Mode::from_bits_truncate));
+    trace::done("mounts");
+    reopen_null()?;
+    if let Some(outputs) = &plan.outputs {
+        outputs.make();
+    }
+    let is_read_only = plan
+        .spec
+        .root()
+        .as_ref()
+        .and_then(oci::spec::Root::readonly);
+    if is_read_only == Some(true) {
+        protect_root().map_err(|error| said("root.readonly", &error))?;
+    }
+    let cwd = plan.process.cwd();
+    chdir(cwd).map_err(|error| {
+        let what = format!("the working directory {} (process.cwd)", cwd.display());
+        said(&what, &error)
+    })
+}
+
+/// The rootfs with all that is mounted in it, which learns of what the host
+/// mounts there later, but not the other way round.
+fn own_root(plan: &Plan<'_>) -> Result<Tree, String> {
+    let rootfs = &plan.rootfs;
+    let tree = Tree::at(rootfs, true).map_err(|error| {
+        let what = format!("the root file system {} (root.path)", rootfs.display());
+        said(&what, &error)
+    })?;
+    let wanted = plan.linux();
+    let wanted = wanted.and_then(|linux| linux.rootfs_propagation().as_deref());
+    let flags = match wanted {
+        Some("private") => MsFlags::MS_PRIVATE,
+        _ => MsFlags::MS_SLAVE,
+    };
+    tree.set(true, &mounts::propagation(flags))?;
+    Ok(tree)
+}
+
+/// Makes the tree the root of the calling process's mount namespace, in place
+/// of all that was there.
+fn swap_root(tree: Tree) -> Result<Root, Errno> {
+    let errno = |error: rustix::io::Errno| Errno::from_raw(error.raw_os_error());
+    let old = rustix::fs::open(
+        "/",
+        OFlags::PATH | OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    );
+    tree.attach(old.map_err(errno)?.as_fd()).map_err(errno)?;
+    fchdir(tree.as_fd().as_raw_fd())?;
+    // The old root comes to lie on the new one (pivot_root(2), NOTES).
+    pivot_root(".", ".")?;
+    umount2(".", MntFlags::MNT_DETACH)?;
+    chdir("/")?;
+    Ok(Root::new(tree.into()))
+}
+
+/// Streams that are the host's /dev/null become the container's.
+fn reopen_null() -> Step {
+    let what = "/dev/null in the container";
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(|error| said(what, &error))?;
+    let device = |fd| fstat(fd).map(|stat| stat.st_rdev);
+    let own = device(null).map_err(|error| said(what, &error))?;
+    if own != libc::makedev(1, 3) {
+        return Err(format!("{what}: it is another device"));
+    }
+    for standard in 0..=2 {
+        if device(standard) == Ok(own) {
+            dup2(null, standard).map_err(|error| said(what, &error))?;
+        }
+    }
+    nix::unistd::close(null).map_err(|error| said(what, &error))
+}
+
+fn protect_root() -> nix::Result<()> {
+    let flags = statfs("/")?.flags().bits();
+    let flags = MsFlags::from_bits_truncate(flags)
+        | MsFlags::MS_RDONLY
+        | MsFlags::MS_REMOUNT
+        | MsFlags::MS_BIND;
+    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+}
