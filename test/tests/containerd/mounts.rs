@@ -3,14 +3,17 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
+};
 use shim_test::case::Case;
 use shim_test::command::Output;
-use shim_test::mounts;
-use shim_test::paths;
+use shim_test::guest_image::GUEST;
+use shim_test::{mounts, paths, sandbox};
 
 crate::tests! {
     any: writable_rootfs, read_only_rootfs, rootfs_stays_unmodified, inputs_and_outputs, nested_mounts,
-        names_with_spaces_and_unicode, mount_of_a_file, links_stay_inside;
+        names_with_spaces_and_unicode, mount_of_a_file, links_stay_inside, propagation;
     wasm: host_out_of_sight
 }
 
@@ -173,6 +176,49 @@ fn nested_mounts(case: &Case) {
         "text"
     );
     assert_refused(&run("d").guest(["write", "/mnt/outer/new", "text"]).output());
+}
+
+/// What the host mounts below a volume while the container runs (OCI runtime
+/// spec, "config-linux.md", "Rootfs Mount Propagation").
+fn propagation(case: &Case) {
+    let volume = case.folder("volume");
+    let inner = volume.join("inner");
+    fs::create_dir(&inner).expect("a mount point");
+    mount_bind(&volume, &volume).expect("a mount of its own");
+    mount_change(&volume, MountPropagationFlags::SHARED).expect("a shared mount");
+    let run = case
+        .run("a")
+        .mount(&volume, "/usual", "rbind:rw")
+        .mount(&volume, "/slave", "rbind:rslave:rw")
+        .mount(&volume, "/private", "rbind:rprivate:rw");
+    run.guest(["sleep"]).detach();
+    mount("tmpfs", &inner, "tmpfs", MountFlags::empty(), None).expect("tmpfs");
+    fs::write(inner.join("file"), "mounted later").expect("a file");
+    let read = |mounted: &str| {
+        let path = format!("{mounted}/inner/file");
+        let line = [
+            "tasks",
+            "exec",
+            "--exec-id",
+            "x",
+            &case.id("a"),
+            GUEST,
+            "read",
+            &path,
+        ];
+        case.containerd.ctr.call(&line)
+    };
+    for mounted in ["/usual", "/slave"] {
+        assert_eq!(read(mounted).success(), "mounted later", "{mounted}");
+    }
+    // libcontainer alone takes the one for the other.
+    if sandbox::makes_directly() {
+        read("/private").expect_code(1);
+    }
+    case.containerd.ctr.remove(&case.id("a"));
+    for mounted in [&inner, &volume] {
+        unmount(mounted, UnmountFlags::DETACH).expect("what was mounted above");
+    }
 }
 
 fn names_with_spaces_and_unicode(case: &Case) {

@@ -4,12 +4,17 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use k8s_cri::v1::{KeyValue, Mount};
+use k8s_cri::v1::{KeyValue, Mount, MountPropagation};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
+};
+use shim_test::guest_image::{GUEST, NATIVE};
+use shim_test::{paths, processes, sandbox};
 
 use crate::harness::Case;
 
 shim_test::tests! {
-    any: inputs_and_outputs, config_map, one_file, environment, added_outputs;
+    any: inputs_and_outputs, config_map, one_file, mounted_later, environment, added_outputs;
     wasm:
 }
 
@@ -87,6 +92,51 @@ fn one_file(case: &Case) {
     assert_eq!(read("/data/nested/settings"), "a = 1\n");
     assert_eq!(read("/data/greeting"), "hello from the image\n");
     pod.remove();
+}
+
+/// What the host mounts in a volume after the container has started comes to it
+/// if the pod says so (`mountPropagation: HostToContainer` or `Bidirectional`).
+fn mounted_later(case: &Case) {
+    let folder = case.folder("later");
+    let inner = folder.join("inner");
+    fs::create_dir(&inner).expect("a mount point");
+    mount_bind(&folder, &folder).expect("a mount of its own");
+    mount_change(&folder, MountPropagationFlags::SHARED).expect("a shared mount");
+    let pod = case.pod("a", |_| {});
+    let (one_way, both_ways) = (
+        MountPropagation::PropagationHostToContainer,
+        MountPropagation::PropagationBidirectional,
+    );
+    for (name, program, propagation) in [
+        ("guest", GUEST, one_way),
+        ("guest-both-ways", GUEST, both_ways),
+        ("native", NATIVE, one_way),
+        ("native-both-ways", NATIVE, both_ways),
+    ] {
+        let container = pod.start(name, &["sleep"], |config| {
+            config.command = vec![program.into()];
+            let from_host = Mount {
+                propagation: propagation.into(),
+                ..volume(&folder, "/from-host", true)
+            };
+            config.mounts = vec![from_host, volume(&folder, "/private", true)];
+        });
+        container.log().expect("ready\n");
+        mount("tmpfs", &inner, "tmpfs", MountFlags::empty(), None).expect("tmpfs");
+        fs::write(inner.join("file"), "mounted later").expect("a file");
+        let status = case.server.containerd.ctr.status(&container.id);
+        let root = processes::proc(status.expect("a task").0).join("root");
+        let read = fs::read_to_string(root.join("from-host/inner/file"));
+        assert_eq!(read.expect("the file"), "mounted later", "{name}");
+        // libcontainer, which makes native containers, knows no private volumes.
+        let is_ours = program == GUEST && sandbox::makes_directly();
+        if is_ours || !paths::runs_wasm() {
+            assert!(!root.join("private/inner/file").exists(), "{name}");
+        }
+        unmount(&inner, UnmountFlags::DETACH).expect("what was mounted above");
+    }
+    pod.remove();
+    unmount(&folder, UnmountFlags::DETACH).expect("what was mounted above");
 }
 
 fn environment(case: &Case) {

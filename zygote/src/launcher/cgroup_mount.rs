@@ -1,30 +1,27 @@
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use ipc::Launch;
 use libcgroups::common::{CgroupSetup, get_cgroup_setup};
 use libcgroups::v1::util::list_supported_mount_points;
-use oci::Bundle;
 use oci::spec::{LinuxNamespaceType, Mount, Spec};
 
 use crate::error::{Error, Result};
 
-/// The bundle for libcontainer: the container's own, or a copy whose cgroup
-/// mount says how it is made.
+/// Says how the container's cgroup mount is made, where libcontainer needs that;
+/// returns whether it does.
 ///
 /// On cgroup v1 libcontainer 0.7 looks for `/proc/PID` of the container's
 /// process in the host's /proc, where the pid of another pid namespace means
 /// another process or none: containers of a pod that shares its processes would
 /// fail at times.
-pub fn bundle(launch: &Launch, bundle: &Bundle) -> Result<PathBuf> {
+pub fn spell_out(spec: &mut Spec) -> Result<bool> {
     let v1 = || {
         matches!(
             get_cgroup_setup(),
             Ok(CgroupSetup::Legacy | CgroupSetup::Hybrid)
         )
     };
-    if !joins_processes(&bundle.spec) || !v1() {
-        return Ok(launch.bundle.clone());
+    if !joins_processes(spec) || !v1() {
+        return Ok(false);
     }
     let mut hierarchies: Vec<_> = list_supported_mount_points()
         .map_err(|error| Error::Guest(format!("can't find the cgroup hierarchies: {error}")))?
@@ -33,32 +30,19 @@ pub fn bundle(launch: &Launch, bundle: &Bundle) -> Result<PathBuf> {
     // Two controllers may be mounted at one place.
     hierarchies.sort();
     hierarchies.dedup();
-    let mut spec = bundle.spec.clone();
-    if let Some(root) = spec.root_mut() {
-        root.set_path(bundle.rootfs()?);
-    }
-    let group = bundle.cgroups_path();
+    let linux = spec.linux().as_ref();
+    let group = linux.and_then(|linux| linux.cgroups_path().clone());
     if let Some(mounts) = spec.mounts_mut() {
         let given = std::mem::take(mounts);
         mounts.extend(given.into_iter().flat_map(|mount| {
             if mount.typ().as_deref() == Some("cgroup") {
-                replace(&mount, &hierarchies, group)
+                replace(&mount, &hierarchies, group.as_deref())
             } else {
                 vec![mount]
             }
         }));
     }
-    let folder = launch.state.join("bundle");
-    let written = std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&folder)
-        .map_err(|error| error.to_string())
-        .and_then(|()| {
-            let saved = spec.save(folder.join("config.json"));
-            saved.map_err(|error| error.to_string())
-        });
-    written.map_err(|error| Error::Guest(format!("can't write {}: {error}", folder.display())))?;
-    Ok(folder)
+    Ok(true)
 }
 
 /// Whether the container is in another one's pid namespace.

@@ -9,7 +9,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use super::asked::{Asked, Streams};
 use super::direct::{Ahead, Begun, Direct, Plan, is_module};
 use super::groundwork::Groundwork;
-use super::{Kit, cgroup_mount, explain, full, hide, mounts, oom_score, pidfd};
+use super::{Kit, explain, full, hide, mounts, oom_score, pidfd, rewritten};
 use crate::error::{Error, Result};
 use crate::guest::{Guest, Verdict};
 use crate::trace;
@@ -224,7 +224,7 @@ fn make_fully(
         .without(connection)
         .asking(library)
         .made_of(artifact);
-    let source = cgroup_mount::bundle(launch, bundle)?;
+    let source = rewritten::bundle(launch, bundle)?;
     let built = full::create(launch, &source, stdio, guest);
     // The guest's side says in one sentence what is wrong with a program;
     // libcontainer would wrap it into layers of other errors.

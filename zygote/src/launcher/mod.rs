@@ -17,6 +17,7 @@ mod mounts;
 mod oom_score;
 mod outputs;
 mod pidfd;
+mod rewritten;
 mod security_modules;
 mod update;
 

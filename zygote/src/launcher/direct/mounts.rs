@@ -29,9 +29,7 @@ use crate::error::chain;
 const NEW: [&str; 2] = ["proc", "tmpfs"];
 
 /// Flags that ask for something that is not done here.
-const UNCOMMON: MsFlags = MsFlags::MS_SHARED
-    .union(MsFlags::MS_UNBINDABLE)
-    .union(MsFlags::MS_REMOUNT)
+const UNCOMMON: MsFlags = MsFlags::MS_REMOUNT
     .union(MsFlags::MS_MANDLOCK)
     .union(MsFlags::MS_SYNCHRONOUS)
     .union(MsFlags::MS_DIRSYNC);
@@ -90,18 +88,21 @@ impl Tree {
     }
 
     /// What the calling process sees at the source of a bind mount.
-    pub fn bound(mount: &Mount) -> Result<Self, String> {
+    /// `root`: how the container's root has it, which holds unless the mount's
+    /// options say more.
+    pub fn bound(mount: &Mount, root: Propagation) -> Result<Self, String> {
         let options = parse(mount)?;
         let source = mount.source().clone().unwrap_or_default();
         let mut wanted = mount.options().iter().flatten();
         let is_deep = wanted.any(|option| option == "rbind");
-        let said = |error: rustix::io::Errno| said(mount, &error);
-        let bound = Self::at(&source, is_deep).map_err(said)?;
-        // What is mounted below the source on the host later comes here too, if
-        // the host shares it, and never goes back.
-        bound
-            .set(is_deep, &propagation(options.flags))
-            .and_then(|()| bound.adjust(mount, &options))?;
+        let bound = Self::at(&source, is_deep).map_err(|error| said(mount, &error))?;
+        if !root.is_shared() {
+            root.set(&bound)?;
+        }
+        if let Some(own) = Propagation::of(mount) {
+            own.set(&bound)?;
+        }
+        bound.adjust(mount, &options)?;
         Ok(bound)
     }
 
@@ -182,16 +183,66 @@ const NOTHING: MountAttr = MountAttr {
     userns_fd: 0,
 };
 
-/// `private` if that is asked for; else `slave`, as is runc's custom.
-pub fn propagation(flags: MsFlags) -> MountAttr {
-    let kind = if flags.contains(MsFlags::MS_PRIVATE) {
-        libc::MS_PRIVATE
-    } else {
-        libc::MS_SLAVE
+/// What the container sees of what is mounted later on the host, and the host of
+/// what is in the container (mount_namespaces(7); OCI runtime spec, "config.md",
+/// "Linux mount options", and "config-linux.md", "Rootfs Mount Propagation").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Propagation {
+    kind: u64,
+    is_deep: bool,
+}
+
+impl Propagation {
+    pub const SLAVES: Self = Self {
+        kind: libc::MS_SLAVE,
+        is_deep: true,
     };
-    MountAttr {
-        propagation: kind,
-        ..NOTHING
+
+    pub fn parse(word: &str) -> Option<Self> {
+        let kind = |word: &str| match word {
+            "private" => Some(libc::MS_PRIVATE),
+            "slave" => Some(libc::MS_SLAVE),
+            "shared" => Some(libc::MS_SHARED),
+            "unbindable" => Some(libc::MS_UNBINDABLE),
+            _ => None,
+        };
+        let deep = word.strip_prefix('r').and_then(kind);
+        Some(Self {
+            kind: deep.or_else(|| kind(word))?,
+            is_deep: deep.is_some(),
+        })
+    }
+
+    /// The last that a mount's options name; libcontainer ignores them.
+    fn of(mount: &Mount) -> Option<Self> {
+        let options = mount.options().iter().flatten();
+        options.rev().find_map(|option| Self::parse(option))
+    }
+
+    /// That of the root, which all mounts in it have unless it is shared: then
+    /// they keep what they have on the host. `slave` if none is said, as is
+    /// runc's custom.
+    pub fn of_root(word: Option<&str>) -> Option<Self> {
+        let said = Self::parse(word.unwrap_or("slave"))?;
+        Some(Self {
+            kind: match said.kind {
+                libc::MS_UNBINDABLE => libc::MS_SLAVE,
+                kind => kind,
+            },
+            is_deep: true,
+        })
+    }
+
+    pub fn set(self, tree: &Tree) -> Result<(), String> {
+        let attributes = MountAttr {
+            propagation: self.kind,
+            ..NOTHING
+        };
+        tree.set(self.is_deep, &attributes)
+    }
+
+    pub fn is_shared(self) -> bool {
+        self.kind == libc::MS_SHARED
     }
 }
 
@@ -249,4 +300,27 @@ fn shown(mount: &Mount) -> String {
 
 fn said(mount: &Mount, error: &dyn std::error::Error) -> String {
     format!("{}: {}", shown(mount), chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn propagation_by_its_words() {
+        let parsed = |word: &str| {
+            let found = Propagation::parse(word)?;
+            Some((found.kind, found.is_deep))
+        };
+        assert_eq!(parsed("private"), Some((libc::MS_PRIVATE, false)));
+        assert_eq!(parsed("rslave"), Some((libc::MS_SLAVE, true)));
+        assert_eq!(parsed("ro"), None);
+        assert_eq!(parsed("rro"), None);
+        assert_eq!(Propagation::of_root(None), Propagation::parse("rslave"));
+        assert_eq!(
+            Propagation::of_root(Some("unbindable")),
+            Propagation::parse("rslave")
+        );
+        assert_eq!(Propagation::of_root(Some("no")), None);
+    }
 }

@@ -8,7 +8,7 @@ use oci::spec::{
     Spec,
 };
 
-use super::mounts;
+use super::mounts::{self, Propagation};
 use crate::empty_mounts::EmptyMounts;
 use crate::launcher::outputs::Outputs;
 
@@ -32,6 +32,8 @@ pub struct Plan<'a> {
     pub cgroup: &'a [CgroupFolder],
     pub process: &'a Process,
     pub empty: &'a EmptyMounts,
+    /// Of the root.
+    pub propagation: Propagation,
     pub outputs: Option<Outputs>,
 }
 
@@ -48,9 +50,11 @@ impl<'a> Plan<'a> {
         if !launch.direct || launch.systemd_cgroup || launch.no_pivot_root || !is_v1 {
             return None;
         }
+        let linux = bundle.spec.linux().as_ref()?;
         Some(Self {
             id: &launch.id,
             spec: without_views(bundle).filter(is_common)?,
+            propagation: Propagation::of_root(linux.rootfs_propagation().as_deref())?,
             rootfs: bundle.rootfs().ok()?,
             cgroup,
             process: bundle.spec.process().as_ref()?,
@@ -155,9 +159,7 @@ fn is_plain_filter(filter: &LinuxSeccomp) -> bool {
 }
 
 fn is_common_linux(linux: &Linux) -> bool {
-    let propagation = linux.rootfs_propagation().as_deref();
-    matches!(propagation, None | Some("private" | "slave"))
-        && linux.uid_mappings().as_ref().is_none_or(Vec::is_empty)
+    linux.uid_mappings().as_ref().is_none_or(Vec::is_empty)
         && linux.gid_mappings().as_ref().is_none_or(Vec::is_empty)
         && linux.sysctl().as_ref().is_none_or(HashMap::is_empty)
         && linux

@@ -8,7 +8,7 @@ use nix::sys::statfs::statfs;
 use nix::unistd::{chdir, dup2, fchdir, pivot_root};
 use rustix::fs::OFlags;
 
-use super::mounts::{self, Tree};
+use super::mounts::{Propagation, Tree};
 use super::root::Root;
 use super::{Plan, Step, devices, said};
 use crate::trace;
@@ -20,7 +20,7 @@ pub fn enter(plan: &Plan<'_>, new: Vec<Tree>) -> Step {
     let root = own_root(plan)?;
     let mut new = new.into_iter();
     let trees = mounts.iter().map(|mount| match oci::is_bind(mount) {
-        true => Tree::bound(mount),
+        true => Tree::bound(mount, plan.propagation),
         false => new.next().ok_or_else(|| "a mount is missing".into()),
     });
     let trees = trees.collect::<Result<Vec<Tree>, String>>()?;
@@ -29,6 +29,11 @@ pub fn enter(plan: &Plan<'_>, new: Vec<Tree>) -> Step {
     entered.map_err(|error| said("the mount namespace", &error))?;
     plan.empty.close();
     let root = swap_root(root).map_err(|error| said("root", &error))?;
+    if plan.propagation.is_shared() {
+        let flags = MsFlags::MS_SHARED;
+        let shared = mount(None::<&str>, "/", None::<&str>, flags, None::<&str>);
+        shared.map_err(|error| said("linux.rootfsPropagation", &error))?;
+    }
     trace::done("root");
     let inherited = umask(Mode::empty());
     for (tree, mount) in trees.into_iter().zip(mounts) {
@@ -59,21 +64,18 @@ pub fn enter(plan: &Plan<'_>, new: Vec<Tree>) -> Step {
     })
 }
 
-/// The rootfs with all that is mounted in it, which learns of what the host
-/// mounts there later, but not the other way round.
+/// The rootfs with all that is mounted in it.
 fn own_root(plan: &Plan<'_>) -> Result<Tree, String> {
     let rootfs = &plan.rootfs;
     let tree = Tree::at(rootfs, true).map_err(|error| {
         let what = format!("the root file system {} (root.path)", rootfs.display());
         said(&what, &error)
     })?;
-    let wanted = plan.linux();
-    let wanted = wanted.and_then(|linux| linux.rootfs_propagation().as_deref());
-    let flags = match wanted {
-        Some("private") => MsFlags::MS_PRIVATE,
-        _ => MsFlags::MS_SLAVE,
-    };
-    tree.set(true, &mounts::propagation(flags))?;
+    // A shared one can't become the root (pivot_root(2)).
+    match plan.propagation.is_shared() {
+        true => Propagation::SLAVES.set(&tree)?,
+        false => plan.propagation.set(&tree)?,
+    }
     Ok(tree)
 }
 
