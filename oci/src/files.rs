@@ -71,13 +71,23 @@ fn folder(path: &Path) -> Result<OwnedFd> {
 /// With the folder as the root that links count from.
 fn open_below(folder: &OwnedFd, path: &Path, flags: OFlags) -> Result<OwnedFd> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    openat2(
-        folder,
-        path,
-        flags | OFlags::CLOEXEC,
-        Mode::empty(),
-        resolve,
-    )
+    let flags = flags | OFlags::CLOEXEC;
+    again(|| openat2(folder, path, flags, Mode::empty(), resolve))
+}
+
+/// How often to look for a path again, as libpathrs does.
+const ATTEMPTS: u32 = 128;
+
+/// Looks for a path within a root, which the kernel gives up where the path has
+/// `..` and anything anywhere is renamed or mounted meanwhile (openat2(2), EAGAIN).
+pub fn again<T>(mut open: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..ATTEMPTS {
+        match open() {
+            Err(Errno::AGAIN) => {}
+            opened => return opened,
+        }
+    }
+    open()
 }
 
 #[cfg(test)]

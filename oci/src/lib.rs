@@ -21,7 +21,7 @@ pub use annotations::{IMPORT_MODULES, Wishes};
 pub use bundle::Bundle;
 pub use entrypoint::{Candidate, START};
 pub use error::{Error, Result};
-pub use files::Files;
+pub use files::{Files, again};
 pub use format::{Format, MAGIC_LEN};
 pub use imports::{ImportModule, link_order};
 pub use memory::{Budget, RUNTIME as RUNTIME_MEMORY};

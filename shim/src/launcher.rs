@@ -96,8 +96,12 @@ impl Launcher {
         let _ = tokio::time::timeout(UNDONE_WITHIN, ended).await;
     }
 
-    /// Whether it has ended, though it has made nothing.
+    /// Whether it has ended, though it has made nothing, or its zygote has, which
+    /// could tell how the container's process ended.
     pub fn is_gone(&self) -> bool {
+        if self.parentage.zygote.is_closed() {
+            return true;
+        }
         let mut fds = [PollFd::new(self.channel.get_ref(), PollFlags::empty())];
         rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|gone| gone > 0)
     }

@@ -87,8 +87,8 @@ fn fork_server(
     let events = std::env::var(TTRPC_ADDRESS).ok();
     let events = events.or_else(|| params.map(|params| params.containerd_ttrpc_address.clone()));
     let server = fork(|| {
-        // Nobody is there to read it; what goes wrong is in the log.
-        i32::from(server::serve(args, listener, bundle, events).is_err())
+        let served = server::serve(args, listener, bundle, events);
+        i32::from(served.inspect_err(|error| log::error!("{error}")).is_err())
     })
     .context("can't start the shim's server")?;
     keep_from_oom_killer(server);

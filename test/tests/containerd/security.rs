@@ -21,11 +21,12 @@ use shim_test::case::Case;
 use shim_test::containerd::HOST_ENVIRONMENT;
 use shim_test::guest_image::GUEST;
 use shim_test::task::Shim;
-use shim_test::{ctr, processes};
+use shim_test::{ctr, processes, sandbox};
 
 crate::tests! {
     any: mount_through_a_link_of_the_image;
-    wasm: strangers_reach_no_socket, memory_has_nothing_of_others, program_by_a_link_to_the_host, id_is_no_path
+    wasm: strangers_reach_no_socket, memory_has_nothing_of_others, program_by_a_link_to_the_host, id_is_no_path,
+        mount_through_a_link_into_proc, devices_of_the_host_stay_as_they_are
 }
 
 /// Runs `act` as nobody: the thread alone changes its user.
@@ -171,6 +172,54 @@ fn mount_through_a_link_of_the_image(case: &Case) {
     drop(run.default_program().output());
     let left = fs::read_dir(&outside).expect("the folder outside").count();
     assert_eq!(left, 0, "something was made outside of the root");
+}
+
+/// Native code is loaded through the kernel's /proc, which is not for an image to
+/// cover with files of its own.
+fn mount_through_a_link_into_proc(case: &Case) {
+    let (folder, volume) = (case.folder("a"), case.folder("volume"));
+    for number in 3..64 {
+        fs::write(volume.join(number.to_string()), "no code").expect("a file");
+    }
+    let root = bundle::root_fs(&folder);
+    fs::create_dir_all(root.join("proc/1/fd")).expect("what the link leads to");
+    symlink("/proc/1/fd", root.join("link")).expect("a link");
+    let group = format!("/{}/{}", case.containerd.namespace(), case.id("a"));
+    let mut spec = bundle::spec(&root, &[GUEST, "hello"], &group);
+    spec["annotations"] = json!({"io.containerd.wasm.aot": "wait"});
+    let mounts = spec["mounts"].as_array_mut().expect("mounts");
+    mounts.insert(
+        0,
+        json!({"destination": "/proc", "type": "proc", "source": "proc"}),
+    );
+    mounts.push(json!({
+        "destination": "/link", "type": "bind", "source": volume, "options": ["rbind"],
+    }));
+    let file = bundle::write(&folder, &spec).to_string_lossy().into_owned();
+    let run = case.run("a").flags(["--config", &file]);
+    let output = run.default_program().output();
+    assert_eq!(output.success(), "hello from the guest\n");
+    let log = case.containerd.log_tail();
+    assert!(!log.contains("can't be loaded"), "{log}");
+}
+
+/// A folder that is bound at /dev is not the container's to fill.
+fn devices_of_the_host_stay_as_they_are(case: &Case) {
+    let devices = case.folder("devices");
+    fs::write(devices.join("ptmx"), "the host's").expect("a file");
+    let run = case.run("a").mount(&devices, "/dev", "rbind:rw");
+    assert_eq!(
+        run.guest(["hello"]).output().success(),
+        "hello from the guest\n"
+    );
+    // libcontainer does not ask whose folder it is.
+    if !sandbox::makes_directly() {
+        return;
+    }
+    let left: Vec<_> = fs::read_dir(&devices).expect("the folder").collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let text = fs::read_to_string(devices.join("ptmx"));
+    assert_eq!(text.expect("the file"), "the host's");
 }
 
 fn program_by_a_link_to_the_host(case: &Case) {

@@ -11,7 +11,7 @@ use serde_json::json;
 use shim_test::case::Case;
 use shim_test::guest_image::GUEST;
 use shim_test::task::Shim;
-use shim_test::{cgroup, leak, processes, wait};
+use shim_test::{cgroup, leak, processes, sandbox, wait};
 
 use crate::bundles::{
     LIMIT, assert_ended, clean_up, group, kill, logged_bundle, no_stdio, start_shim,
@@ -20,7 +20,8 @@ use crate::bundles::{
 crate::tests! {
     any: ;
     wasm: config_changed_after_start, asked_with_other_options, prepared_and_never_asked_for,
-        shim_killed_when_prepared, launcher_killed_when_prepared, init_killed_when_prepared
+        shim_killed_when_prepared, launcher_killed_when_prepared, init_killed_when_prepared,
+        zygote_killed_when_prepared, created_holds_nothing_of_the_host
 }
 
 /// The processes that work for a container that nobody has asked for yet: its
@@ -124,6 +125,32 @@ fn launcher_killed_when_prepared(case: &Case) {
 
 fn init_killed_when_prepared(case: &Case) {
     killed_when_prepared(case, |(_, init)| init);
+}
+
+/// Another zygote makes it, and knows how it ended.
+fn zygote_killed_when_prepared(case: &Case) {
+    killed_when_prepared(case, |(launcher, _)| {
+        processes::parent(launcher).expect("the zygote")
+    });
+}
+
+/// While a module is loaded, and until it is started. (What libcontainer makes
+/// holds more until then, without the right to use it.)
+fn created_holds_nothing_of_the_host(case: &Case) {
+    if !sandbox::makes_directly() {
+        return;
+    }
+    let (id, folder) = logged_bundle(case, "hello");
+    let shim = Shim::at(&start_shim(case, &id, &folder));
+    let created = shim.create(&id, &folder, no_stdio()).expect("Create");
+    for (_, file) in processes::descriptors(created.pid) {
+        let file = file.display().to_string();
+        // Where it waits to be started; and the way to native code, unused.
+        let is_known =
+            file == "/dev/null" || file.starts_with("pipe:") || file.starts_with("socket:");
+        assert!(is_known, "{file}");
+    }
+    finish(case, &shim, &id, 0);
 }
 
 fn killed_when_prepared(case: &Case, which: impl Fn((u32, u32)) -> u32) {

@@ -1,5 +1,6 @@
+use std::cell::RefCell;
 use std::fs::File;
-use std::io::{Error, Write};
+use std::io::{Error, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 
 use oci::Workload;
@@ -7,25 +8,30 @@ use rustix::fs::{Mode, OFlags, open, openat};
 
 /// The host's /proc, to be opened before this process gives up its mounts. What
 /// the container has at that path may be anything, or nothing.
-pub struct HostProc(OwnedFd);
+///
+/// Closed before anything of a module is read: root, whatever its capabilities,
+/// could write to the kernel's settings by it.
+pub struct HostProc(RefCell<Option<OwnedFd>>);
 
 impl HostProc {
     pub fn open() -> Result<Self, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(open("/proc", flags, Mode::empty())?))
+        let proc = open("/proc", flags, Mode::empty())?;
+        Ok(Self(RefCell::new(Some(proc))))
     }
 
-    /// Puts this process under its AppArmor profile and its SELinux label now.
-    /// libcontainer can only set what the next execve brings, and none comes
-    /// before a Wasm guest.
+    /// Puts this process under its AppArmor profile and its SELinux label now,
+    /// and closes the way to them. libcontainer can only set what the next execve
+    /// brings, and none comes before a Wasm guest.
     pub fn confine_now(&self, workload: &Workload) -> Result<(), String> {
         if let Some(label) = &workload.selinux_label {
             self.label("current", label)?;
         }
-        match &workload.apparmor_profile {
-            Some(profile) => self.profile("current", "changeprofile", profile),
-            None => Ok(()),
+        if let Some(profile) = &workload.apparmor_profile {
+            self.profile("current", "changeprofile", profile)?;
         }
+        self.0.take();
+        Ok(())
     }
 
     /// Has the next execve put this process under its SELinux label.
@@ -65,7 +71,9 @@ impl HostProc {
 
     fn write(&self, path: &str, text: &str) -> Result<(), Error> {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = openat(&self.0, path, flags, Mode::empty())?;
+        let proc = self.0.borrow();
+        let proc = proc.as_ref().ok_or(ErrorKind::NotConnected)?;
+        let file = openat(proc, path, flags, Mode::empty())?;
         // One write: the kernel takes each for a whole request.
         File::from(file).write_all(text.as_bytes())
     }

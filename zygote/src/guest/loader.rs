@@ -105,8 +105,9 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Whether descriptors have paths. Not where a module is added to a container
-/// of another, whose /proc is gone.
+/// Whether descriptors have paths, which lead to them and not to what an image has
+/// had mounted there. Not where a module is added to a container of another, whose
+/// /proc is gone.
 fn has_proc() -> bool {
-    statfs("/proc").is_ok_and(|filesystem| filesystem.f_type == PROC_SUPER_MAGIC)
+    statfs("/proc/self/fd").is_ok_and(|filesystem| filesystem.f_type == PROC_SUPER_MAGIC)
 }

@@ -68,6 +68,14 @@ pub fn run(connection: Channel, kit: Kit<'_>) -> i32 {
 
 fn serve(connection: &Channel, kit: Kit<'_>) -> Result<()> {
     let (request, fds) = connection.recv::<ToLauncher>()?;
+    let kit = match request {
+        ToLauncher::Prepare { .. } => kit,
+        // An init process that waits for orders is in nobody else's reach.
+        _ => {
+            kit.dismiss();
+            Kit::default()
+        }
+    };
     match request {
         ToLauncher::Prepare { launch, cgroup } => create(&launch, &cgroup, connection, kit)?,
         ToLauncher::Exec {

@@ -69,7 +69,7 @@ impl Root {
     fn open(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd> {
         let resolve = resolve | ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let flags = flags | OFlags::CLOEXEC;
-        openat2(&self.0, path, flags, Mode::empty(), resolve)
+        oci::again(|| openat2(&self.0, path, flags, Mode::empty(), resolve))
     }
 }
 

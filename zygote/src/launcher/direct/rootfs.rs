@@ -1,4 +1,5 @@
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -6,6 +7,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, fstat, umask};
 use nix::sys::statfs::statfs;
 use nix::unistd::{chdir, dup2, fchdir, pivot_root};
+use oci::spec::Mount;
 use rustix::fs::OFlags;
 
 use super::mounts::{Propagation, Tree};
@@ -36,16 +38,26 @@ pub fn enter(plan: &Plan<'_>, new: Vec<Tree>) -> Step {
     }
     trace::done("root");
     let inherited = umask(Mode::empty());
-    for (tree, mount) in trees.into_iter().zip(mounts) {
+    // The kernel's views come last, so that no link of the image leads into one.
+    let all = trees.into_iter().zip(mounts);
+    let (views, others): (Vec<_>, Vec<_>) = all.partition(|(_, mount)| oci::is_host_view(mount));
+    for (tree, mount) in others {
         tree.put(&root, mount)?;
     }
-    if let Some(linux) = plan.linux() {
+    // A folder of the host's is not ours to put devices into.
+    let has_own_devices = !mounts.iter().any(is_bound_dev);
+    if let Some(linux) = plan.linux().filter(|_| has_own_devices) {
         devices::make(&root, linux)?;
+    }
+    for (tree, mount) in views {
+        tree.put(&root, mount)?;
     }
     let wanted = plan.process.user().umask();
     umask(wanted.map_or(inherited, Mode::from_bits_truncate));
     trace::done("mounts");
-    reopen_null()?;
+    if has_own_devices {
+        reopen_null()?;
+    }
     if let Some(outputs) = &plan.outputs {
         outputs.make();
     }
@@ -62,6 +74,11 @@ pub fn enter(plan: &Plan<'_>, new: Vec<Tree>) -> Step {
         let what = format!("the working directory {} (process.cwd)", cwd.display());
         said(&what, &error)
     })
+}
+
+fn is_bound_dev(mount: &Mount) -> bool {
+    let destination = Path::new("/").join(mount.destination());
+    oci::is_bind(mount) && destination.components().eq(Path::new("/dev").components())
 }
 
 /// The rootfs with all that is mounted in it.
