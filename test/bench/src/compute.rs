@@ -1,4 +1,4 @@
-//! Work for a CPU: small kernels in C, native and as modules, and CPython.
+//! Work for a CPU: small kernels in C, native and as modules, resvg, and CPython.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use shim_test::{paths, processes, wait};
 use crate::report::Report;
 
 const KERNELS: &str = "localhost/kernels:1";
+const RESVG: &str = "localhost/resvg:1";
 const ROUNDS: usize = 5;
 const COMPILED: &str = "io.containerd.wasm.aot=wait";
 
@@ -37,7 +38,38 @@ pub fn measure(containerd: &Containerd, report: &mut Report) {
         let values = vec![("runc", times(&native)), ("ours", times(&module))];
         report.add(&format!("{kernel} in C"), "ms", values);
     }
+    resvg(containerd, report);
     python(containerd, report);
+}
+
+/// A chart drawn large by resvg, `ctr run` as a whole.
+fn resvg(containerd: &Containerd, report: &mut Report) {
+    let root = paths::workspace();
+    let (built, chart) = (root.join("target/bench"), root.join("docs/figures.svg"));
+    let entries = vec![
+        Entry::copy("/resvg.native", 0o755, &built.join("resvg.native")),
+        Entry::copy("/resvg.wasm", 0o755, &built.join("resvg.wasm")),
+        Entry::copy("/chart.svg", 0o644, &chart),
+    ];
+    containerd.import(&Image::new(RESVG, entries, json!({})));
+    let draw = |runtime: &str, program: &str| {
+        let mut ctr = containerd.ctr.command();
+        ctr.args(["run", "--rm", "--runtime", runtime]);
+        ctr.args(["--annotation", COMPILED, RESVG, "draw", program]);
+        ctr.args(["--zoom", "4", "/chart.svg", "/chart.png"]);
+        let begin = Instant::now();
+        let output = ctr.output().expect("ctr");
+        assert!(output.status.success(), "{output:?}");
+        begin.elapsed().as_secs_f64() * 1000.0
+    };
+    let native = || draw("io.containerd.runc.v2", "/resvg.native");
+    let module = || draw(paths::WASM, "/resvg.wasm");
+    // The first one compiles, quickly at first.
+    module();
+    await_compilers();
+    let times = |once: &dyn Fn() -> f64| median((0..ROUNDS).map(|_| once()).collect());
+    let values = vec![("runc", times(&native)), ("ours", times(&module))];
+    report.add("resvg, ctr run", "ms", values);
 }
 
 /// What the kernel itself says that it took.
