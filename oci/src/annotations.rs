@@ -21,7 +21,8 @@ const HANDLERS: [(&str, [(&str, bool); 2]); 2] = [
 ];
 
 /// Tells a pod's sandbox from its containers; not there outside of pods.
-const CONTAINER_TYPE: &str = "io.kubernetes.cri.container-type";
+pub(crate) const CONTAINER_TYPE: &str = "io.kubernetes.cri.container-type";
+pub(crate) const SANDBOX: &str = "sandbox";
 
 /// What a container's annotations ask of this runtime.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Wishes {
 /// The annotations of a pod come to its sandbox too, which runs the pause
 /// program whatever the pod is made of.
 fn only_wasm<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Option<String>> {
-    if get(CONTAINER_TYPE) == Some("sandbox") {
+    if get(CONTAINER_TYPE) == Some(SANDBOX) {
         return Ok(None);
     }
     let set = HANDLERS
@@ -89,7 +90,7 @@ fn only_wasm<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Option<String>
 /// which the annotation would go around.
 fn artifact<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Option<String>> {
     let problem = match (get(ARTIFACT), get(CONTAINER_TYPE)) {
-        (None, _) | (_, Some("sandbox")) => return Ok(None),
+        (None, _) | (_, Some(SANDBOX)) => return Ok(None),
         (Some(""), _) => "it is empty; give the name of an image of containerd's",
         (Some(_), Some(_)) => "in a pod, name the artifact as the container's image",
         (Some(name), None) => return Ok(Some(name.into())),

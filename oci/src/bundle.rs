@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
+use crate::annotations::{CONTAINER_TYPE, SANDBOX};
 use crate::{Error, Result};
 
 /// Annotations that put containers of one pod behind one shim, the first that
@@ -11,10 +12,6 @@ const GROUP_ANNOTATIONS: [&str; 2] = [
     "io.containerd.runc.v2.group",
     "io.kubernetes.cri.sandbox-id",
 ];
-
-/// What CRI plugins say of each container: "container", or this.
-const CONTAINER_TYPE: &str = "io.kubernetes.cri.container-type";
-const SANDBOX: &str = "sandbox";
 
 /// A bundle folder and its parsed `config.json` (OCI runtime spec, "bundle").
 #[derive(Debug, Clone)]

@@ -28,7 +28,7 @@ const SERVICES: [&str; 2] = ["containerd.task.v2.Task", "containerd.task.v3.Task
 /// containerd wants to hear of them.
 pub fn serve(
     args: &Args,
-    listener: UnixListener,
+    (address, listener): (Address, UnixListener),
     first: (Bundle, Stamp),
     events: Option<String>,
 ) -> Result<()> {
@@ -36,14 +36,13 @@ pub fn serve(
     let _ = rustix::process::setsid();
     quiet()?;
     logging::init(args)?;
-    let address = Address::read(&first.0.path).and_then(Address::own);
     // The bundle goes with its container; a pod's server stays.
     std::env::set_current_dir("/").at("can't change to", "/")?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("can't start the server")?
-        .block_on(run(args, listener, first, events, address))
+        .block_on(run(args, listener, first, events, address.own()))
 }
 
 /// containerd waits until nobody else could write to its streams.

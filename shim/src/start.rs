@@ -45,9 +45,14 @@ pub fn start(args: &Args) -> Result<()> {
         address.write(&folder)?;
         return print(&answer);
     };
-    let served = address
-        .write(&folder)
-        .and_then(|()| fork_server(args, listener, (bundle, stamp?), params.as_ref()));
+    let served = address.write(&folder).and_then(|()| {
+        fork_server(
+            args,
+            (&address, listener),
+            (bundle, stamp?),
+            params.as_ref(),
+        )
+    });
     if let Err(error) = served {
         address.remove_unless_served();
         return Err(error);
@@ -80,14 +85,14 @@ fn read_params() -> Option<BootstrapParams> {
 /// read again, and is at work before containerd knows where it listens.
 fn fork_server(
     args: &Args,
-    listener: UnixListener,
+    (address, listener): (&Address, UnixListener),
     bundle: (Bundle, Stamp),
     params: Option<&BootstrapParams>,
 ) -> Result<()> {
     let events = std::env::var(TTRPC_ADDRESS).ok();
     let events = events.or_else(|| params.map(|params| params.containerd_ttrpc_address.clone()));
     let server = fork(|| {
-        let served = server::serve(args, listener, bundle, events);
+        let served = server::serve(args, (address.clone(), listener), bundle, events);
         i32::from(served.inspect_err(|error| log::error!("{error}")).is_err())
     })
     .context("can't start the shim's server")?;

@@ -1,7 +1,9 @@
 //! The mounts of this mount namespace.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 
 /// One line of /proc/self/mounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,12 @@ impl Mount {
             .find_map(|option| option.strip_prefix("upperdir="))
             .map(PathBuf::from)
     }
+}
+
+/// Makes a folder a mount of its own, which others may share.
+pub fn share(folder: &Path) {
+    mount_bind(folder, folder).expect("a mount of its own");
+    mount_change(folder, MountPropagationFlags::SHARED).expect("a shared mount");
 }
 
 pub fn all() -> Vec<Mount> {

@@ -77,6 +77,12 @@ fn empty(place: &Path) -> nix::Result<()> {
         Some("mode=0555"),
     )?;
     chdir(place)?;
+    root_here()
+}
+
+/// Makes the mount that the working directory is the root of the only one of the
+/// calling process's mount namespace, with what is mounted in it.
+pub fn root_here() -> nix::Result<()> {
     // The old root comes to lie on the new one (pivot_root(2), NOTES).
     pivot_root(".", ".")?;
     umount2(".", MntFlags::MNT_DETACH)?;

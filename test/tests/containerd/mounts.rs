@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
-};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use shim_test::case::Case;
 use shim_test::command::Output;
 use shim_test::guest_image::GUEST;
@@ -184,8 +182,7 @@ fn propagation(case: &Case) {
     let volume = case.folder("volume");
     let inner = volume.join("inner");
     fs::create_dir(&inner).expect("a mount point");
-    mount_bind(&volume, &volume).expect("a mount of its own");
-    mount_change(&volume, MountPropagationFlags::SHARED).expect("a shared mount");
+    mounts::share(&volume);
     let run = case
         .run("a")
         .mount(&volume, "/usual", "rbind:rw")

@@ -5,11 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use k8s_cri::v1::{KeyValue, Mount, MountPropagation};
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
-};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use shim_test::guest_image::{GUEST, NATIVE};
-use shim_test::{paths, processes, sandbox};
+use shim_test::{mounts, paths, processes, sandbox};
 
 use crate::harness::Case;
 
@@ -100,8 +98,7 @@ fn mounted_later(case: &Case) {
     let folder = case.folder("later");
     let inner = folder.join("inner");
     fs::create_dir(&inner).expect("a mount point");
-    mount_bind(&folder, &folder).expect("a mount of its own");
-    mount_change(&folder, MountPropagationFlags::SHARED).expect("a shared mount");
+    mounts::share(&folder);
     let pod = case.pod("a", |_| {});
     let (one_way, both_ways) = (
         MountPropagation::PropagationHostToContainer,

@@ -3,16 +3,17 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, fstat, umask};
 use nix::sys::statfs::statfs;
-use nix::unistd::{chdir, dup2, fchdir, pivot_root};
+use nix::unistd::{chdir, dup2, fchdir};
 use oci::spec::Mount;
 use rustix::fs::OFlags;
 
 use super::mounts::{Propagation, Tree};
 use super::root::Root;
 use super::{Plan, Step, devices, said};
+use crate::empty_mounts::root_here;
 use crate::trace;
 
 /// Gives the calling process mounts of its own: those of `config.json` and
@@ -107,10 +108,7 @@ fn swap_root(tree: Tree) -> Result<Root, Errno> {
     );
     tree.attach(old.map_err(errno)?.as_fd()).map_err(errno)?;
     fchdir(tree.as_fd().as_raw_fd())?;
-    // The old root comes to lie on the new one (pivot_root(2), NOTES).
-    pivot_root(".", ".")?;
-    umount2(".", MntFlags::MNT_DETACH)?;
-    chdir("/")?;
+    root_here()?;
     Ok(Root::new(tree.into()))
 }
 
